@@ -1,0 +1,101 @@
+"""Occlusions: a band of pixels in every face, and what fills it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+from fer_lit.errors import ConfigError
+from fer_lit.faces.face_set import SIZE
+
+FILLS = ("noise", "black", "gray", "mean", "blur")
+BLUR_SIGMA = 4.0
+"""Standard deviation of the blur in pixels: enough to dissolve an eye, which is about 8 wide."""
+_CHUNK = 2048  # faces occluded at a time, which bounds the memory of noise and blur to 20 MB
+
+
+@dataclass(frozen=True)
+class Occlusion:
+    """A rectangle of a 48×48 face and its fill; `height=0` hides nothing.
+
+    Attributes:
+        name: what runs and tables call it.
+        top: first covered row, 0-based.
+        height: covered rows.
+        left: first covered column, 0-based.
+        width: covered columns.
+        fill: `noise` (uniform 0–255), `black` (0), `gray` (128), `mean` (of the face's own pixels)
+            or `blur` (Gaussian, `BLUR_SIGMA`).
+        noise_seed: with the index of a face it decides the face's noise.
+
+    Raises:
+        ConfigError: the band leaves the face, or the fill is unknown.
+    """
+
+    name: str
+    top: int
+    height: int
+    left: int
+    width: int
+    fill: str
+    noise_seed: int
+
+    def __post_init__(self):
+        if self.fill not in FILLS:
+            raise ConfigError(f"occlusion.fill={self.fill}: must be one of {', '.join(FILLS)}")
+        for start, length, what in (("top", "height", "rows"), ("left", "width", "columns")):
+            first, count = getattr(self, start), getattr(self, length)
+            if first < 0 or count < 0 or first + count > SIZE:
+                raise ConfigError(
+                    f"occlusion.{start}={first} occlusion.{length}={count}: the band covers {what} "
+                    f"{first} to {first + count - 1}, but a face has {what} 0 to {SIZE - 1}"
+                )
+
+    @property
+    def band(self) -> tuple[slice, slice]:
+        """The covered rows and columns."""
+        return slice(self.top, self.top + self.height), slice(self.left, self.left + self.width)
+
+    @property
+    def identity(self) -> dict:
+        """Everything that decides pixels, and nothing else: the name does not."""
+        return {key: value for key, value in asdict(self).items() if key != "name"}
+
+
+def occlude(pixels: np.ndarray, occlusion: Occlusion) -> np.ndarray:
+    """Cover the band in every face.
+
+    Args:
+        pixels: uint8, (N, 48, 48); not changed.
+        occlusion: the band and its fill.
+
+    Returns:
+        uint8, (N, 48, 48). Noise of face i depends only on (`noise_seed`, i): it is cut from an
+        endless stream in which each face owns 48×48 bytes, so neither N nor the band moves it.
+    """
+    if occlusion.height == 0 or occlusion.width == 0:
+        return pixels
+    covered = np.array(pixels)
+    noise = np.random.default_rng(occlusion.noise_seed)
+    rows, columns = occlusion.band
+    for start in range(0, len(pixels), _CHUNK):
+        faces = pixels[start : start + _CHUNK]
+        fill = _fill(faces, occlusion.fill, noise)
+        covered[start : start + _CHUNK, rows, columns] = fill[:, rows, columns]
+    return covered
+
+
+def _fill(faces: np.ndarray, fill: str, noise: np.random.Generator) -> np.ndarray:
+    """Return what the band would show if it covered the whole of each face."""
+    if fill == "noise":
+        return noise.integers(0, 256, size=faces.shape, dtype=np.uint8)
+    if fill == "blur":
+        blurred = gaussian_filter(faces.astype(np.float32), (0, BLUR_SIGMA, BLUR_SIGMA))
+        return np.rint(blurred).astype(np.uint8)
+    if fill == "mean":
+        level = np.rint(faces.mean(axis=(1, 2), keepdims=True)).astype(np.uint8)
+    else:
+        level = np.uint8({"black": 0, "gray": 128}[fill])
+    return np.broadcast_to(level, faces.shape)
