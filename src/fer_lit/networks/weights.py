@@ -1,0 +1,238 @@
+"""Where the weights of a backbone come from: random, published for ImageNet, or a file."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import math
+import pickle
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPException
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torchvision.models import GoogLeNet_Weights
+
+from fer_lit.cache import cache_folder
+from fer_lit.errors import ConfigError
+from fer_lit.networks import googlenet, googlenet_caffe
+from fer_lit.networks.backbone import Backbone
+from fer_lit.networks.blocks import BLOCKS
+from fer_lit.networks.caffemodel import read_caffemodel
+
+log = logging.getLogger(__name__)
+
+_URL = GoogLeNet_Weights.IMAGENET1K_V1.url
+_TORCHVISION_FILE = Path(_URL).name
+_TORCHVISION_SHA256 = _TORCHVISION_FILE.removesuffix(".pth").removeprefix("googlenet-")
+_CAFFE_FILE = "bvlc_googlenet.caffemodel"
+_CAFFE_SHA1 = "405fc5acd08a3bb12de8ee5e23a96bec22f08204"
+
+_MODULES = {"googlenet": googlenet, "googlenet_caffe": googlenet_caffe}
+_BUILDERS = {"googlenet": googlenet.googlenet, "googlenet_caffe": googlenet_caffe.googlenet_caffe}
+
+
+def build_backbone(
+    network: str, weights: str | None, download: bool = True, seed: int = 0
+) -> Backbone:
+    """Builds a frozen backbone; the global random state stays as it was.
+
+    Args:
+        network: `googlenet` or `googlenet_caffe`.
+        weights: `imagenet`; or a file, `.safetensors`, `.pth`, `.pt` or `.caffemodel`, with the
+            published names; or None for random ones.
+        download: whether `imagenet` may fetch torchvision's file if the cache has none.
+        seed: of random weights.
+
+    Raises:
+        ConfigError: the weights cannot be had, or are not those of `network`.
+    """
+    with torch.random.fork_rng(devices=[]):
+        backbone = _BUILDERS[network]()
+    if weights is None:
+        _initialise(backbone, seed)
+    elif weights == "imagenet":
+        _load(backbone, network, _imagenet_file(network, download))
+    else:
+        _load(backbone, network, Path(weights).expanduser())
+    return backbone
+
+
+def _initialise(backbone: Backbone, seed: int) -> None:
+    """He et al., "Delving deep into rectifiers", ICCV 2015; BatchNorm stays at scale 1, shift 0."""
+    generator = torch.Generator().manual_seed(seed)
+    for module in backbone.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=generator)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+def _imagenet_file(network: str, download: bool) -> Path:
+    folder = cache_folder("weights")
+    if network == "googlenet":
+        path = folder / _TORCHVISION_FILE
+        if not path.exists():
+            _download(path, download)
+        return _verified(path, "sha256", _TORCHVISION_SHA256)
+    path = folder / _CAFFE_FILE
+    if path.exists():
+        return _verified(path, "sha1", _CAFFE_SHA1)
+    converted = path.with_suffix(".safetensors")
+    if converted.exists():
+        return converted
+    raise _unavailable("googlenet_caffe", "are not in the cache and are never downloaded", path)
+
+
+def _download(path: Path, allowed: bool) -> None:
+    if not allowed:
+        raise _unavailable("googlenet", "are not in the cache and data.download=false", path)
+    log.info("Downloading the ImageNet weights of googlenet (50 MB) from %s to %s", _URL, path)
+    try:
+        with _timeout(30):
+            torch.hub.download_url_to_file(_URL, str(path), hash_prefix=_TORCHVISION_SHA256)
+    except (OSError, RuntimeError, HTTPException) as error:
+        problem = f"could not be downloaded from {_URL} ({_one_line(error)})"
+        raise _unavailable("googlenet", problem, path) from None
+
+
+@contextmanager
+def _timeout(seconds: float) -> Iterator[None]:
+    """Ends a connection on which nothing arrives; torch's downloader waits for ever."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def _unavailable(network: str, problem: str, path: Path) -> ConfigError:
+    return ConfigError(
+        f"the ImageNet weights of {network} {problem}: give model.weights=FILE, put {path.name} "
+        f"into {path.parent}, or run experiment=demo, which needs none"
+    )
+
+
+def _verified(path: Path, algorithm: str, beginning: str) -> Path:
+    found = hashlib.new(algorithm, path.read_bytes()).hexdigest()
+    if not found.startswith(beginning):
+        raise ConfigError(
+            f"{path} is not the published file ({algorithm} {found}, not {beginning}): delete it, "
+            "or name it as model.weights=FILE if you mean it"
+        )
+    return path
+
+
+def _load(backbone: Backbone, network: str, path: Path) -> None:
+    found = _read(path)
+    _refuse_other_network(network, path, found)
+    module = _MODULES[network]
+    state = {
+        module.published_name(name): tensor for name, tensor in backbone.blocks.state_dict().items()
+    }
+    for name, tensor in state.items():
+        # How many batches BatchNorm once saw changes nothing, and old files lack it.
+        if not name.endswith("num_batches_tracked"):
+            _check(path, network, name, found.get(name), tensor)
+            tensor.copy_(found[name])
+    for name in found:
+        if name not in state and not name.startswith(module.IGNORED):
+            raise ConfigError(f"{path}: {name} is unknown to {network}: give its published weights")
+
+
+def _refuse_other_network(network: str, path: Path, found: dict[str, Tensor]) -> None:
+    for other, module in _MODULES.items():
+        if other != network and module.FIRST_WEIGHT in found:
+            raise ConfigError(f"{path}: these look like the weights of {other}: use model={other}")
+
+
+def _check(path: Path, network: str, name: str, found: Tensor | None, wanted: Tensor) -> None:
+    advice = f"give the published weights of {network}"
+    if found is None:
+        raise ConfigError(f"{path}: {name} is missing: {advice}")
+    if found.shape != wanted.shape:
+        shapes = f"{tuple(found.shape)}, not {tuple(wanted.shape)}"
+        raise ConfigError(f"{path}: {name} has the shape {shapes}: {advice}")
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    """Reads tensors by name; no format runs code from the file."""
+    readers = {
+        ".safetensors": load_file,
+        ".pth": _read_torch,
+        ".pt": _read_torch,
+        ".caffemodel": read_caffemodel,
+    }
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise ConfigError(f"model.weights={path}: give one of {', '.join(readers)}")
+    if not path.is_file():
+        raise ConfigError(f"model.weights={path}: there is no such file: check the path")
+    try:
+        return reader(path)
+    except ConfigError:
+        raise
+    except Exception as error:  # a broken file can make a reader raise anything
+        raise ConfigError(
+            f"{path} cannot be read as weights ({_one_line(error)}): fetch or copy it again"
+        ) from None
+
+
+def _read_torch(path: Path) -> dict[str, Tensor]:
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:  # whose message advises to run the code
+        raise ConfigError(
+            f"{path} is broken or holds more than tensors, and is not loaded because that could "
+            "run code: save a plain state_dict of tensors, or a .safetensors file"
+        ) from None
+    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise ConfigError(f"{path} holds no plain dictionary of tensors: save a state_dict")
+    return state
+
+
+def _one_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
+def calibrate_batch_norm(backbone: Backbone, pixels: Tensor) -> None:
+    """Sets the running statistics of every BatchNorm from faces, then leaves it frozen again.
+
+    Each layer sees its input normalised by those before it, as in training. Many faces are taken in
+    equal parts of at most 64, whose statistics are averaged. Without BatchNorm nothing happens.
+
+    Args:
+        backbone: normally one with random weights.
+        pixels: (N, 1, H, W), float32, 0 to 255, on the backbone's device; N at least 1.
+    """
+    norms = [module for module in backbone.modules() if isinstance(module, nn.BatchNorm2d)]
+    if not norms:
+        return
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # torch's word for the average over all batches
+        norm.train()
+    try:
+        with torch.no_grad(), torch.autocast(pixels.device.type, enabled=False):
+            for part in pixels.chunk(math.ceil(len(pixels) / 64)):
+                backbone(part, BLOCKS[-1:])
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+            norm.eval()
+
+
+def batch_norm_state(backbone: Backbone) -> dict[str, Tensor]:
+    """Copies the statistics of every BatchNorm, by their names in the state dictionary."""
+    return {
+        f"{prefix}.{name}": buffer.clone()
+        for prefix, module in backbone.named_modules()
+        if isinstance(module, nn.BatchNorm2d)
+        for name, buffer in module.named_buffers()
+    }
