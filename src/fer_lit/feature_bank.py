@@ -1,0 +1,240 @@
+"""The feature bank: features of the frozen backbone, computed once and kept on disk.
+
+A feature depends on the face, the occlusion, the view, the weights, the input size, the tap and the
+arithmetic, and on nothing that a researcher tunes on the head. So another learning rate, head or
+number of epochs finds its features there, and another seed needs only the views of faces that are
+new in its training part.
+
+    <cache>/features/<key>/key.json                              what the features depend on
+    <cache>/features/<key>/view1_inception5b_1.features.npy      (faces, channels, grid, grid)
+    <cache>/features/<key>/view1_inception5b_1.present.npy       (faces,) bool: which are there
+
+The key leaves out view and tap, which name the files, and for view 0 the augmentation, which does
+not touch it. Deleting any of these folders is safe.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from itertools import compress
+from pathlib import Path
+
+import numpy as np
+import torch
+from filelock import FileLock, Timeout
+from torch import Tensor
+
+from fer_lit.cache import cache_folder
+from fer_lit.errors import ConfigError
+from fer_lit.faces.views import FaceViews
+from fer_lit.files import write_text
+from fer_lit.networks.backbone import Backbone
+from fer_lit.networks.compilation import Extractor, feature_extractor
+from fer_lit.progress import image_progress
+
+FORMAT = 1
+"""Raised whenever the same key would mean other numbers."""
+_BATCH = {"cpu": 64, "cuda": 512}  # faces in one pass; larger gains nothing there
+
+log = logging.getLogger(__name__)
+
+
+class StoredFeatures:
+    """Features of one view at one tap on disk, memory-mapped, with a map of those present.
+
+    Args:
+        stem: path of the two files without `.features.npy` and `.present.npy`.
+        shape: (faces, channels, grid, grid).
+        dtype: of the stored features.
+    """
+
+    def __init__(self, stem: Path, shape: tuple[int, ...], dtype: np.dtype):
+        self.values = _open_or_create(stem.with_name(f"{stem.name}.features.npy"), shape, dtype)
+        self.present = _open_or_create(stem.with_name(f"{stem.name}.present.npy"), shape[:1], bool)
+
+    def write(self, indices: np.ndarray, features: np.ndarray) -> None:
+        """Store features, and only then say that they are there."""
+        self.values[indices] = features
+        self.values.flush()
+        self.present[indices] = True
+        self.present.flush()
+
+
+class FeatureBank:
+    """Frozen features of all views of one set of occluded faces.
+
+    Args:
+        views: turns indices into the network's input.
+        faces: what the pixels depend on: the fingerprint of the data, the occlusion.
+        backbone: frozen; moved to `device`.
+        taps: block → grid.
+        arithmetic: dtype the backbone computes in. Features are kept in float32 if it is float32,
+            else in float16, whose rounding is 1/8 of bfloat16's.
+        device: where the backbone computes.
+    """
+
+    def __init__(
+        self,
+        views: FaceViews,
+        faces: Mapping[str, object],
+        backbone: Backbone,
+        taps: Mapping[str, int],
+        arithmetic: torch.dtype,
+        device: torch.device,
+    ):
+        self._views = views
+        self._backbone = backbone
+        self._taps = dict(taps)
+        self._arithmetic = arithmetic
+        self._device = device
+        self._batch_size = _BATCH[device.type]
+        self._dtype = np.dtype("float32" if arithmetic == torch.float32 else "float16")
+        self._opened: dict[tuple[int, str], StoredFeatures] = {}
+        self._key = {
+            "format": FORMAT,
+            **faces,
+            "backbone": backbone.digest(),
+            "preprocessing": repr(backbone.preprocessing),
+            "image_size": views.image_size,
+            "arithmetic": str(arithmetic).removeprefix("torch."),
+        }
+
+    def folder(self, view: int) -> Path:
+        """Return the folder of a view's features, created with its `key.json`."""
+        augmentation = self._views.augmentation.identity if view else None
+        key = json.dumps(self._key | {"augmentation": augmentation}, indent=2, sort_keys=True)
+        folder = cache_folder("features", hashlib.sha256(key.encode()).hexdigest()[:16])
+        if not (folder / "key.json").exists():
+            write_text(folder / "key.json", key)
+        return folder
+
+    def fill(self, wanted: Mapping[int, np.ndarray]) -> None:
+        """Compute the features that are not there yet, and keep them.
+
+        Whatever was computed stays when this is interrupted. Two processes that want the same
+        features take turns, and the second finds those of the first.
+
+        Args:
+            wanted: view → indices of faces.
+        """
+        total = sum(len(indices) for indices in wanted.values())
+        missing = sum(
+            len(rows) for view, indices in wanted.items() for _, rows in self._plan(view, indices)
+        )
+        taps = ", ".join(f"{tap} {grid}×{grid}" for tap, grid in self._taps.items())
+        log.info(
+            f"Feature bank ({taps}): {total - missing:,} of {total:,} views of faces found, "
+            f"{missing:,} to compute"
+        )
+        if missing:
+            self._pixels_to_come = missing * self._views.image_size**2
+            with image_progress("Computing features", missing) as advance:
+                for view, indices in wanted.items():
+                    self._fill_view(view, indices, advance)
+
+    def read(self, indices: Tensor, view: int) -> dict[str, Tensor]:
+        """Return stored features.
+
+        Args:
+            indices: int64, (B,), on any device.
+            view: 0 or more.
+
+        Returns:
+            For each tap (B, channels, grid, grid), float32, on the device of `indices`.
+
+        Raises:
+            KeyError: a feature is not there; `fill` computes it.
+        """
+        rows = indices.cpu().numpy()
+        features = {}
+        for tap in self._taps:
+            stored = self._stored(view, tap)
+            if not stored.present[rows].all():
+                raise KeyError(f"view {view} of some faces is not in the bank at {tap}")
+            features[tap] = torch.from_numpy(stored.values[rows]).to(indices.device).float()
+        return features
+
+    def _plan(self, view: int, indices: np.ndarray) -> list[tuple[dict[str, int], np.ndarray]]:
+        """Return what is missing: groups of faces, and the taps that all of a group lack."""
+        absent = np.stack([~self._stored(view, tap).present[indices] for tap in self._taps], axis=1)
+        return [
+            (
+                dict(compress(self._taps.items(), lacking)),
+                indices[(absent == lacking).all(axis=1)],
+            )
+            for lacking in np.unique(absent, axis=0)
+            if lacking.any()
+        ]
+
+    def _fill_view(self, view: int, indices: np.ndarray, advance: Callable[[int], None]) -> None:
+        if not self._plan(view, indices):
+            return
+        with _alone_in(self.folder(view)):
+            # Asked again: another process may have computed them while this one waited.
+            for taps, rows in self._plan(view, indices):
+                extract = feature_extractor(
+                    self._backbone, taps, self._arithmetic, self._device, self._pixels_to_come
+                )
+                for start in range(0, len(rows), self._batch_size):
+                    batch = rows[start : start + self._batch_size]
+                    self._compute(view, batch, extract)
+                    advance(len(batch))
+
+    def _compute(self, view: int, rows: np.ndarray, extract: Extractor) -> None:
+        # Repeated up to a whole batch: a compiled network takes one size only.
+        whole = np.resize(rows, self._batch_size)
+        pixels = self._views(torch.from_numpy(whole).to(self._device), view)
+        for tap, features in extract(pixels).items():
+            values = features[: len(rows)].cpu().numpy()
+            self._stored(view, tap).write(rows, _narrow(values, self._dtype, tap))
+
+    def _stored(self, view: int, tap: str) -> StoredFeatures:
+        if (view, tap) not in self._opened:
+            grid = self._taps[tap]
+            shape = (len(self._views), self._backbone.channels[tap], grid, grid)
+            stem = self.folder(view) / f"view{view}_{tap}_{grid}"
+            self._opened[view, tap] = StoredFeatures(stem, shape, self._dtype)
+        return self._opened[view, tap]
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Keep other processes from filling a folder; the lock ends with the process that holds it."""
+    lock = FileLock(folder / "lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        log.info("Waiting for another process that computes the same features …")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _open_or_create(path: Path, shape: tuple[int, ...], dtype: np.dtype | type) -> np.memmap:
+    """Map a file, created full of zeros (sparse on most file systems) if it is not there."""
+    if not path.exists():
+        aside = path.with_suffix(f".{os.getpid()}")
+        np.lib.format.open_memmap(aside, mode="w+", dtype=dtype, shape=shape).flush()
+        # A link, unlike a renaming, never replaces a file that another process just created.
+        with suppress(FileExistsError):
+            os.link(aside, path)
+        aside.unlink()
+    return np.load(path, mmap_mode="r+")
+
+
+def _narrow(features: np.ndarray, dtype: np.dtype, tap: str) -> np.ndarray:
+    """Convert to the stored dtype, or fail where float16 cannot hold a value."""
+    narrowed = features.astype(dtype)
+    if not np.isfinite(narrowed).all():
+        raise ConfigError(
+            f"model.taps: {tap} gives values beyond float16 (up to {np.abs(features).max():.3g}); "
+            "use trainer.precision=32"
+        )
+    return narrowed
