@@ -1,0 +1,188 @@
+"""The network that is trained: a frozen GoogLeNet with a new head."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import lightning as L
+import torch
+from torch import Tensor, nn
+from torchmetrics import MeanMetric, MetricCollection
+from torchmetrics.classification import (
+    MulticlassAccuracy,
+    MulticlassConfusionMatrix,
+    MulticlassF1Score,
+    MulticlassRecall,
+)
+
+from fer_lit.errors import ConfigError
+from fer_lit.faces.datamodule import Batch
+from fer_lit.networks.features import extract_features
+from fer_lit.networks.head import LinearHead
+from fer_lit.networks.weights import batch_norm_state, build_backbone
+
+_BACKBONE = "backbone."
+
+
+class EmotionClassifier(L.LightningModule):
+    """A frozen backbone, read at taps, and a linear head that learns the emotions.
+
+    Every argument is a plain value, so that a checkpoint can rebuild the network:
+    `EmotionClassifier.load_from_checkpoint(path)`, with `weights=FILE` where the file has moved.
+
+    Args:
+        network: `googlenet` or `googlenet_caffe`.
+        weights: `imagenet`, a file, or None for random ones.
+        taps: block → height and width of the grid that its output is averaged over.
+        classes: the emotions, in the order of the labels.
+        dropout: share of the features dropped in training.
+        optimizer: `adamw` or `sgd` (momentum 0.9).
+        lr: learning rate.
+        weight_decay: of the linear layer's weights.
+        scheduler: `cosine` (to 0 over all steps) or `none`.
+        label_smoothing: 0 up to but not 1.
+        save_backbone: whether checkpoints hold the backbone's weights, too.
+        backbone_arithmetic: `float32`, `bfloat16` or `float16`.
+        download: whether ImageNet weights may be downloaded.
+    """
+
+    def __init__(
+        self,
+        network: str,
+        weights: str | None,
+        taps: dict[str, int],
+        classes: list[str],
+        dropout: float,
+        optimizer: str,
+        lr: float,
+        weight_decay: float,
+        scheduler: str,
+        label_smoothing: float,
+        save_backbone: bool = False,
+        backbone_arithmetic: str = "float32",
+        download: bool = True,
+    ):
+        super().__init__()
+        self.save_hyperparameters()
+        self._build_networks()
+        self._build_metrics()
+        self.loss = nn.CrossEntropyLoss(label_smoothing=label_smoothing)
+
+    def forward(self, inputs: Tensor | Mapping[str, Tensor]) -> Tensor:
+        """Return logits, (B, classes), for pixels or for stored features (see `Batch.inputs`)."""
+        if isinstance(inputs, Tensor):
+            arithmetic = getattr(torch, self.hparams.backbone_arithmetic)
+            inputs = extract_features(self.backbone, inputs, self.hparams.taps, arithmetic)
+        return self.head(inputs)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Return the loss of a batch."""
+        return self._step(batch, "train/")
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Count a batch in the metrics."""
+        self._step(batch, "val/")
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Return the probability of each emotion, float32, (B, classes)."""
+        return self(batch.inputs).float().softmax(dim=1)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log both parts together, since training of the epoch is over: one row of a table."""
+        epoch = {}
+        for part, metrics in self.metrics.items():
+            epoch |= {f"{part}loss": self.losses[part].compute(), **metrics.compute()}
+            metrics.reset()
+            self.losses[part].reset()
+        epoch |= self._recalls(epoch)
+        self.log_dict({name: value for name, value in epoch.items() if value.ndim == 0})
+        self.history.append({name: value.tolist() for name, value in epoch.items()})
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """Optimise the head; the rate follows a cosine to 0, step by step, if asked to."""
+        options = {"lr": self.hparams.lr, "weight_decay": self.hparams.weight_decay}
+        if self.hparams.optimizer == "sgd":
+            optimizer = torch.optim.SGD(self.head.parameters(), momentum=0.9, **options)
+        else:
+            optimizer = torch.optim.AdamW(self.head.parameters(), **options)
+        if self.hparams.scheduler == "none":
+            return {"optimizer": optimizer}
+        steps = int(self.trainer.estimated_stepping_batches)
+        cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": cosine, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep what was trained or measured, and of the frozen backbone the digest."""
+        checkpoint["backbone_digest"] = self.backbone.digest()
+        if self.hparams.save_backbone:
+            # Loading then starts from random weights and needs no file.
+            checkpoint["hyper_parameters"] = {**checkpoint["hyper_parameters"], "weights": None}
+            return
+        state = checkpoint["state_dict"]
+        measured = self._measured_state()
+        for name in [name for name in state if name.startswith(_BACKBONE)]:
+            if name.removeprefix(_BACKBONE) not in measured:
+                del state[name]
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Complete the state by this backbone, and refuse another than the one trained with.
+
+        Raises:
+            ConfigError: the backbone's weights differ from those of the checkpoint.
+        """
+        state = checkpoint["state_dict"]
+        saved = {
+            name.removeprefix(_BACKBONE): value
+            for name, value in state.items()
+            if name.startswith(_BACKBONE)
+        }
+        self.backbone.load_state_dict(self.backbone.state_dict() | saved)
+        if self.backbone.digest() != checkpoint["backbone_digest"]:
+            raise ConfigError(
+                f"model.weights={self.hparams.weights}: not the backbone this checkpoint was "
+                f"trained with (weights digest {self.backbone.digest()[:12]}, expected "
+                f"{checkpoint['backbone_digest'][:12]}); give the original file as weights=FILE"
+            )
+        for name, value in self.backbone.state_dict().items():
+            state[_BACKBONE + name] = value
+
+    def _build_networks(self) -> None:
+        hparams = self.hparams
+        self.backbone = build_backbone(hparams.network, hparams.weights, hparams.download)
+        features = sum(self.backbone.channels[tap] * grid**2 for tap, grid in hparams.taps.items())
+        self.head = LinearHead(features, len(hparams.classes), hparams.dropout)
+
+    def _build_metrics(self) -> None:
+        classes = len(self.hparams.classes)
+        metrics = MetricCollection(
+            {
+                "accuracy": MulticlassAccuracy(classes, average="micro"),
+                "macro_f1": MulticlassF1Score(classes, average="macro"),
+                "recall": MulticlassRecall(classes, average=None),
+                "confusion_matrix": MulticlassConfusionMatrix(classes),
+            }
+        )
+        self.metrics = nn.ModuleDict(
+            {part: metrics.clone(prefix=part) for part in ("train/", "val/")}
+        )
+        self.losses = nn.ModuleDict({part: MeanMetric() for part in self.metrics})
+        self.history: list[dict[str, Any]] = []
+
+    def _step(self, batch: Batch, part: str) -> Tensor:
+        logits = self(batch.inputs)
+        loss = self.loss(logits, batch.labels)
+        self.metrics[part].update(logits.detach(), batch.labels)
+        self.losses[part].update(loss.detach(), len(batch.labels))
+        return loss
+
+    def _recalls(self, epoch: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {
+            f"{part}recall_{emotion}": recall
+            for part in self.metrics
+            for emotion, recall in zip(self.hparams.classes, epoch[f"{part}recall"], strict=True)
+        }
+
+    def _measured_state(self) -> dict[str, Tensor]:
+        """What was measured on the faces rather than loaded: statistics of random networks."""
+        return batch_norm_state(self.backbone) if self.hparams.weights is None else {}

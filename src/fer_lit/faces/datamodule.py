@@ -1,0 +1,109 @@
+"""Occluded faces, split and in batches, as the network sees them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import lightning as L
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from fer_lit.augmentation import Augmentation
+from fer_lit.faces.face_set import FaceSet
+from fer_lit.faces.split import split_faces
+from fer_lit.faces.views import FaceViews
+from fer_lit.feature_bank import FeatureBank
+from fer_lit.occlusion import Occlusion, occlude
+
+
+class Batch(NamedTuple):
+    """B faces on the device.
+
+    Attributes:
+        inputs: pixels, float32, (B, 1, S, S), 0–255; or their features, tap → float32,
+            (B, channels, grid, grid).
+        labels: int64, (B,).
+    """
+
+    inputs: Tensor | dict[str, Tensor]
+    labels: Tensor
+
+
+class FaceDataModule(L.LightningDataModule):
+    """Applies the occlusion to all faces at once, splits them, and serves batches.
+
+    The loaders yield indices of faces, which cost nothing to shuffle or to send. Once on the device
+    they are turned into pixels there, or into stored features where there is a `bank`.
+
+    Args:
+        faces: all faces.
+        occlusion: covers the same band in every face.
+        augmentation: what the views that train draw from.
+        image_size: height and width of the network's input in pixels.
+        validation: share of the faces that validate.
+        seed: decides the split.
+        batch_size: faces in a batch.
+        views: number of random views that training cycles through: epoch e trains on view
+            1 + e mod `views`. 0 trains on the faces as they are. `None` is a new view every epoch.
+    """
+
+    def __init__(
+        self,
+        faces: FaceSet,
+        occlusion: Occlusion,
+        augmentation: Augmentation,
+        image_size: int,
+        validation: float,
+        seed: int,
+        batch_size: int,
+        views: int | None,
+    ):
+        super().__init__()
+        self.faces = faces
+        self.occlusion = occlusion
+        self.batch_size = batch_size
+        self.split = split_faces(faces, validation, seed)
+        self.views = FaceViews(occlude(faces.pixels, occlusion), augmentation, image_size)
+        self.bank: FeatureBank | None = None
+        self._cycle = views if augmentation.changes_faces else 0
+        self._labels = torch.from_numpy(faces.labels)
+
+    def training_view(self, epoch: int) -> int:
+        """Return the view that an epoch (0, 1, …) trains on."""
+        if self._cycle is None:
+            return 1 + epoch
+        return 1 + epoch % self._cycle if self._cycle else 0
+
+    def needed_views(self, epochs: int) -> dict[int, np.ndarray]:
+        """Return which faces are seen in which view by a training of so many epochs."""
+        training = {self.training_view(epoch) for epoch in range(epochs)}
+        needed = {view: self.split.train for view in training}
+        seen = [self.split.validation, *([self.split.train] if 0 in training else [])]
+        return dict(sorted({**needed, 0: np.sort(np.concatenate(seen))}.items()))
+
+    def train_dataloader(self) -> DataLoader:
+        """Training faces, shuffled."""
+        # A batch of one face cannot be standardised by its own statistics.
+        lonely = len(self.split.train) % self.batch_size == 1
+        return self._loader(self.split.train, shuffle=True, drop_last=lonely)
+
+    def val_dataloader(self) -> DataLoader:
+        """Validation faces in ascending order."""
+        return self._loader(self.split.validation)
+
+    def predict_dataloader(self) -> DataLoader:
+        """Validation faces in ascending order."""
+        return self.val_dataloader()
+
+    def on_after_batch_transfer(self, batch: Tensor, dataloader_idx: int) -> Batch:
+        """Turn indices on the device, int64 (B,), into what the network is given."""
+        view = self.training_view(self.trainer.current_epoch) if self.trainer.training else 0
+        inputs = self.bank.read(batch, view) if self.bank else self.views(batch, view)
+        if self._labels.device != batch.device:
+            self._labels = self._labels.to(batch.device)
+        return Batch(inputs, self._labels[batch])
+
+    def _loader(self, indices: np.ndarray, **options: bool) -> DataLoader:
+        return DataLoader(torch.from_numpy(indices), batch_size=self.batch_size, **options)

@@ -1,0 +1,96 @@
+"""Figures of one run: the faces as the network sees them, the curves, the confusion matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from fer_lit.faces.datamodule import FaceDataModule
+from fer_lit.files import replacing
+
+DPI = 150
+FACES_PER_EMOTION = 4
+
+
+def draw_run(folder: Path, data: FaceDataModule, metrics: Mapping[str, Any]) -> None:
+    """Draw `faces.png`, `curves.png` and `confusion_matrix.png` of a finished run.
+
+    Args:
+        folder: where to.
+        data: the run's faces.
+        metrics: the contents of `metrics.json`.
+    """
+    title = f"{metrics['occlusion']}, seed {metrics['seed']}, {metrics['data']} faces"
+    _save(draw_faces(data, title), folder / "faces.png")
+    _save(draw_curves(metrics["epochs"], title), folder / "curves.png")
+    _save(
+        draw_confusion_matrix(
+            np.array(metrics["validation"]["confusion_matrix"]), metrics["classes"], title
+        ),
+        folder / "confusion_matrix.png",
+    )
+
+
+def draw_faces(data: FaceDataModule, title: str) -> Figure:
+    """Draw sample training faces of each emotion: as they are, and as the first epoch sees them."""
+    view = data.training_view(epoch=0)
+    labels = data.faces.labels[data.split.train]
+    rows, columns = len(data.faces.classes), 2 * FACES_PER_EMOTION
+    figure = Figure(figsize=(1.15 * columns, 1.15 * rows + 0.6), layout="constrained")
+    figure.suptitle(f"Faces as the network sees them: {title}", fontsize=11)
+    axes = figure.subplots(rows, columns, squeeze=False)
+    for label, emotion in enumerate(data.faces.classes):
+        chosen = torch.from_numpy(data.split.train[labels == label][:FACES_PER_EMOTION])
+        views = torch.cat([data.views(chosen, 0), data.views(chosen, view)]).cpu().numpy()
+        for axis, face in zip(axes[label], views, strict=False):
+            axis.imshow(face[0], cmap="gray", vmin=0, vmax=255)
+        axes[label, 0].set_ylabel(emotion)
+    for axis in axes.flat:
+        axis.set(xticks=[], yticks=[], frame_on=False)
+    axes[0, 0].set_title("as in validation", loc="left", fontsize=9)
+    axes[0, FACES_PER_EMOTION].set_title(f"as in training (view {view})", loc="left", fontsize=9)
+    return figure
+
+
+def draw_curves(epochs: list[Mapping[str, Any]], title: str) -> Figure:
+    """Draw accuracy and loss by epoch for training and validation."""
+    figure = Figure(figsize=(8, 3.2), layout="constrained")
+    figure.suptitle(title, fontsize=11)
+    numbers = np.arange(1, len(epochs) + 1)
+    for axis, name in zip(figure.subplots(1, 2), ("accuracy", "loss"), strict=True):
+        for part, style in (("train", "C1--"), ("validation", "C0-")):
+            axis.plot(numbers, [epoch[part][name] for epoch in epochs], style, label=part)
+        axis.set(xlabel="epoch", ylabel=name)
+        axis.xaxis.get_major_locator().set_params(integer=True)
+        axis.grid(alpha=0.3)
+        axis.legend()
+    return figure
+
+
+def draw_confusion_matrix(matrix: np.ndarray, classes: list[str], title: str) -> Figure:
+    """Draw counts, (classes, classes), rows: the label; shaded by the share of the row."""
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    side = 1.9 + 0.75 * len(classes)
+    figure = Figure(figsize=(side + 0.6, side), layout="constrained")
+    axis = figure.subplots()
+    image = axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    figure.colorbar(image, label="share of the label's faces")
+    for (row, column), share in np.ndenumerate(shares):
+        text = f"{matrix[row, column]:,}\n{share:.0%}"
+        axis.text(column, row, text, ha="center", va="center", color="w" if share > 0.5 else "k")
+    ticks = np.arange(len(classes))
+    axis.set_xticks(ticks, classes, rotation=30, ha="right")
+    axis.set_yticks(ticks, classes)
+    axis.set(xlabel="prediction", ylabel="label")
+    axis.set_title(title, fontsize=10)
+    return figure
+
+
+def _save(figure: Figure, path: Path) -> None:
+    with replacing(path) as aside:
+        figure.savefig(aside, dpi=DPI, format="png")

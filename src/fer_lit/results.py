@@ -1,0 +1,91 @@
+"""What a trained network achieved: metrics of each epoch and predictions for each face."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import numpy as np
+
+from fer_lit.classifier import EmotionClassifier
+from fer_lit.faces.datamodule import FaceDataModule
+from fer_lit.files import write_csv
+
+
+class MetricsTable(L.Callback):
+    """Keeps `metrics.csv` up to date: a row an epoch, whatever happens later.
+
+    Args:
+        path: the file.
+        data: name of the data, repeated in each row.
+    """
+
+    def __init__(self, path: Path, data: str):
+        self._path = path
+        self._data = data
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: EmotionClassifier) -> None:
+        """Write the epochs so far."""
+        rows = [
+            {"epoch": number, "data": self._data, **_scalars(epoch)}
+            for number, epoch in enumerate(pl_module.history)
+        ]
+        write_csv(self._path, rows)
+
+
+def summarise(history: Sequence[dict[str, Any]], classes: Sequence[str]) -> dict[str, Any]:
+    """Return the last epoch's metrics, the best epoch, and all epochs.
+
+    Args:
+        history: `EmotionClassifier.history`.
+        classes: the emotions.
+
+    Returns:
+        `validation` and `train`: `accuracy`, `macro_f1`, `loss`, `recall` by emotion and
+        `confusion_matrix` (rows: the label, columns: the prediction) after the last epoch; those of
+        training are measured on augmented faces while the head learns. `best`: the epoch (from 0)
+        with the highest validation accuracy. `epochs`: the same figures of every epoch.
+    """
+    accuracies = [epoch["val/accuracy"] for epoch in history]
+    best = int(np.argmax(accuracies))
+    epochs = [
+        {"validation": _nested(epoch, "val", classes), "train": _nested(epoch, "train", classes)}
+        for epoch in history
+    ]
+    return {**epochs[-1], "best": {"epoch": best, "accuracy": accuracies[best]}, "epochs": epochs}
+
+
+def prediction_rows(data: FaceDataModule, probabilities: np.ndarray) -> list[dict[str, Any]]:
+    """Return a row for each validation face: image, label, prediction, probabilities.
+
+    Args:
+        data: the faces.
+        probabilities: float, (validation faces, classes), in the order of the split.
+    """
+    faces = data.faces
+    columns = [f"probability_{emotion}" for emotion in faces.classes]
+    return [
+        {
+            "image": faces.names[index],
+            "label": faces.classes[faces.labels[index]],
+            "prediction": faces.classes[row.argmax()],
+            **{column: f"{value:.6f}" for column, value in zip(columns, row, strict=True)},
+        }
+        for index, row in zip(data.split.validation, probabilities, strict=True)
+    ]
+
+
+def _scalars(epoch: dict[str, Any]) -> dict[str, float]:
+    return {name: value for name, value in epoch.items() if not isinstance(value, list)}
+
+
+def _nested(epoch: dict[str, Any], part: str, classes: Sequence[str]) -> dict[str, Any]:
+    return {
+        "accuracy": epoch[f"{part}/accuracy"],
+        "macro_f1": epoch[f"{part}/macro_f1"],
+        "loss": epoch[f"{part}/loss"],
+        "recall": {emotion: epoch[f"{part}/recall_{emotion}"] for emotion in classes},
+        "confusion_matrix": epoch[f"{part}/confusion_matrix"],
+    }

@@ -1,0 +1,103 @@
+"""Run folders: what a run leaves behind, written here and read here."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import traceback
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from fer_lit.files import write_json, write_text
+
+_PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "numpy", "fer-lit")
+
+
+class RunFolder:
+    """The folder of one run, which explains itself.
+
+    `config.yaml` (resolved), `provenance.json` (status, versions, digests, seconds),
+    `metrics.json`, `metrics.csv` (a row an epoch), `predictions.csv`, `checkpoints/`, `figures/`,
+    `train.log`; after a failure `error.txt`.
+
+    Args:
+        path: the folder; it is created.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.checkpoints = path / "checkpoints"
+        self.figures = path / "figures"
+        self._provenance: dict[str, Any] = {}
+        self.figures.mkdir(parents=True, exist_ok=True)
+
+    def start(self, cfg: DictConfig) -> None:
+        """Write the resolved configuration, and how the run was started."""
+        write_text(self.path / "config.yaml", OmegaConf.to_yaml(cfg))
+        self.record(
+            status="running",
+            started=datetime.now().astimezone().isoformat(timespec="seconds"),
+            command=[Path(sys.argv[0]).name, *sys.argv[1:]],
+            git_commit=_git_commit(),
+            python=".".join(map(str, sys.version_info[:3])),
+            packages={package: version(package) for package in _PACKAGES},
+            processors=os.cpu_count(),
+        )
+
+    def record(self, **facts: Any) -> None:
+        """Add facts to `provenance.json`."""
+        self._provenance |= facts
+        write_json(self.path / "provenance.json", self._provenance)
+
+    def fail(self, error: BaseException) -> None:
+        """Say that the run failed, and why; the traceback goes to `error.txt`."""
+        write_text(self.path / "error.txt", "".join(traceback.format_exception(error)))
+        self.record(status="failed", error=one_line(error))
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """Return a run's `config`, `provenance` and, if it finished, `metrics` (else None)."""
+    metrics = folder / "metrics.json"
+    provenance = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
+    finished = provenance["status"] == "finished"
+    return {
+        "folder": folder,
+        "config": OmegaConf.load(folder / "config.yaml"),
+        "provenance": provenance,
+        "metrics": json.loads(metrics.read_text(encoding="utf-8")) if finished else None,
+    }
+
+
+def read_sweep(folder: Path) -> list[dict[str, Any]]:
+    """Return the runs of a sweep in the order of their numbers."""
+    folders = [path.parent for path in folder.glob("*/provenance.json")]
+    return [read_run(path) for path in sorted(folders, key=lambda path: _number(path.name))]
+
+
+def one_line(error: BaseException) -> str:
+    """Return an error as one line: its kind, unless the message speaks for itself, and message."""
+    message = " ".join(str(error).split())
+    kind = type(error).__name__
+    return message if kind == "ConfigError" else f"{kind}: {message}"
+
+
+def _number(name: str) -> int:
+    return int(name.split("_", 1)[0])
+
+
+def _git_commit() -> str | None:
+    """Return the commit of this checkout, marked `-dirty` if files differ; None without git."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        done = subprocess.run(
+            command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()

@@ -1,0 +1,109 @@
+"""The runs of a sweep as a table, beside the paper's figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from scipy.stats import binomtest
+
+PAPER_ACCURACY = {"none": 74.20, "eyes": 72.01, "nose": 70.21, "mouth": 52.10}
+"""Validation accuracy in % in Dobeš & Sabolová, "Emotion Recognition Using Pretrained Deep Neural
+Networks", for the occlusions of the same names and `PAPER_CLASSES`."""
+PAPER_CLASSES = ["angry", "happy", "neutral"]
+
+Row = dict[str, Any]
+
+
+def summary_rows(runs: Sequence[Mapping[str, Any]]) -> list[Row]:
+    """Return a row for each run (see `runs.read_run`), all with the same keys.
+
+    `accuracy` and its 95 % Wilson interval (`low`, `high`), `macro_f1`, and recalls are in % of the
+    validation faces after the last epoch; `paper` is the paper's accuracy, on photographs only.
+    What differs between the runs, other than the occlusion, has columns of its own. A run that did
+    not finish has a `status` and no figures.
+    """
+    varied = _varied_options([run["config"] for run in runs])
+    classes = dict.fromkeys(emotion for run in runs for emotion in run["config"].data.classes)
+    return [_row(run, varied, list(classes)) for run in runs]
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """Return the rows as a table in Markdown."""
+    lines = [list(rows[0]), ["---"] * len(rows[0]), *([*map(_cell, row.values())] for row in rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
+
+
+def _row(run: Mapping[str, Any], varied: Sequence[str], classes: Sequence[str]) -> Row:
+    cfg, metrics = run["config"], run["metrics"]
+    row = {
+        "run": run["folder"].name,
+        "data": cfg.data.name,
+        "occlusion": cfg.occlusion.name,
+        **{option: _plain(cfg, option) for option in varied},
+        "status": run["provenance"]["status"],
+    }
+    figures = _figures(metrics, classes) if metrics else {}
+    for column in ("accuracy", "low", "high", "macro_f1", *map(_recall, classes)):
+        row[column] = figures.get(column)
+    row["seconds"] = run["provenance"].get("seconds", {}).get("total")
+    row["paper"] = _paper(cfg)
+    return row
+
+
+def _figures(metrics: Mapping[str, Any], classes: Sequence[str]) -> dict[str, float | None]:
+    validation = metrics["validation"]
+    count = metrics["faces"]["validation"]
+    right = sum(row[i] for i, row in enumerate(validation["confusion_matrix"]))
+    interval = binomtest(right, count).proportion_ci(0.95, method="wilson")
+    recalls = {_recall(emotion): validation["recall"].get(emotion) for emotion in classes}
+    shares = {
+        "accuracy": right / count,
+        "low": interval.low,
+        "high": interval.high,
+        "macro_f1": validation["macro_f1"],
+        **recalls,
+    }
+    return {name: None if share is None else 100 * share for name, share in shares.items()}
+
+
+def _recall(emotion: str) -> str:
+    return f"recall_{emotion}"
+
+
+def _paper(cfg: DictConfig) -> float | None:
+    comparable = cfg.data.name == "fer2013" and list(cfg.data.classes) == PAPER_CLASSES
+    return PAPER_ACCURACY.get(cfg.occlusion.name) if comparable else None
+
+
+def _varied_options(configs: Sequence[DictConfig]) -> list[str]:
+    """Return the options in which the runs differ, but for the occlusion's."""
+    flat = [_flatten(OmegaConf.to_container(cfg)) for cfg in configs]
+    options = dict.fromkeys(option for one in flat for option in one)
+    return [
+        option
+        for option in options
+        if not option.startswith("occlusion.") and len({str(one.get(option)) for one in flat}) > 1
+    ]
+
+
+def _flatten(options: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat = {}
+    for key, value in options.items():
+        # Taps are one option with one value, a mapping.
+        if isinstance(value, dict) and key != "taps":
+            flat |= _flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def _plain(cfg: DictConfig, option: str) -> str:
+    return str(OmegaConf.select(cfg, option)).replace("'", "")

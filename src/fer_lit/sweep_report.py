@@ -1,0 +1,96 @@
+"""What is said when Hydra has run all jobs: a table, what failed, and what to type next."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from fer_lit.runs import read_run, read_sweep
+
+SWEEP = "python train.py -m occlusion=none,eyes,nose,mouth"
+_NARROW = ("run", "data", "status", "low", "high")  # columns that the screen has no room for
+
+
+class SweepReport(Callback):
+    """Reports on the run folders after the last job; the exit status is 1 if a run failed."""
+
+    def on_run_end(self, config: DictConfig, **kwargs: Any) -> None:
+        """Report on a single run."""
+        folder = Path(config.hydra.run.dir)
+        _report(folder, [read_run(folder)], "wandb", SWEEP)
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        """Report on a sweep, and write `summary.csv` and `summary.md` into its folder."""
+        from fer_lit.files import write_csv, write_text
+        from fer_lit.summary import markdown, summary_rows
+
+        folder = Path(config.hydra.sweep.dir)
+        runs = read_sweep(folder)
+        rows = summary_rows(runs)
+        write_csv(folder / "summary.csv", rows)
+        write_text(folder / "summary.md", markdown(rows))
+        _report(folder, runs, "*/wandb", f"{SWEEP} seed=0,1,2,3,4")
+
+
+def _report(folder: Path, runs: Sequence[Mapping[str, Any]], wandb: str, next_command: str) -> None:
+    """Print the table, the failures, where things are, and the next command.
+
+    Args:
+        folder: of the run or the sweep.
+        runs: see `runs.read_run`.
+        wandb: where in the folder offline W&B runs are.
+        next_command: what one would type next.
+    """
+    from fer_lit.summary import summary_rows  # scipy takes a moment
+
+    console = Console()
+    console.print(_table(summary_rows(runs)))
+    failed = [run for run in runs if run["provenance"]["status"] != "finished"]
+    for run in failed:
+        reason = run["provenance"].get("error", "did not finish")
+        failure = f"[red]FAILED[/] {escape(run['folder'].name)}: {escape(reason)}"
+        console.print(failure, soft_wrap=True, highlight=False)
+    console.print(f"Written to {escape(str(folder))}", soft_wrap=True, highlight=False)
+    if any(folder.glob(f"{wandb}/offline-run-*")):
+        upload = (
+            f"Weights & Biases is offline; to upload: wandb sync {folder}/{wandb}/offline-run-*"
+        )
+        console.print(escape(upload), soft_wrap=True, highlight=False)
+    if failed:
+        sys.exit(1)
+    console.print(f"Next: {next_command}", soft_wrap=True, highlight=False)
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Return the rows for the screen: the interval beside the accuracy, short column names."""
+    synthetic = " (data: synthetic)" if rows[0]["data"] == "synthetic" else ""
+    table = Table(box=box.SIMPLE, title=f"Validation, after the last epoch, in %{synthetic}")
+    columns = [
+        column
+        for column in rows[0]
+        if column not in _NARROW and any(row[column] is not None for row in rows)
+    ]
+    for column in columns:
+        name = column.removeprefix("recall_").rpartition(".")[2].replace("_", " ")
+        table.add_column(name, justify="left" if column == "occlusion" else "right")
+    for row in rows:
+        table.add_row(*(escape(_shown(row, column)) for column in columns))
+    return table
+
+
+def _shown(row: Mapping[str, Any], column: str) -> str:
+    value = row[column]
+    if column == "accuracy" and value is not None:
+        return f"{value:.1f} ({row['low']:.1f}–{row['high']:.1f})"
+    if isinstance(value, float):
+        return f"{value:.0f}" if column == "seconds" else f"{value:.1f}"
+    return "" if value is None else str(value)

@@ -1,0 +1,251 @@
+"""One run: faces, features, training, and what is left in the run folder."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
+from omegaconf import DictConfig, OmegaConf
+
+from fer_lit.augmentation import Augmentation
+from fer_lit.classifier import EmotionClassifier
+from fer_lit.faces import load_faces
+from fer_lit.faces.datamodule import FaceDataModule
+from fer_lit.faces.face_set import FaceSet
+from fer_lit.faces.views import FaceViews
+from fer_lit.feature_bank import FeatureBank
+from fer_lit.figures import draw_run
+from fer_lit.files import write_csv, write_json
+from fer_lit.networks.weights import calibrate_batch_norm
+from fer_lit.occlusion import Occlusion
+from fer_lit.precision import Precision, choose_device, choose_precision
+from fer_lit.results import MetricsTable, prediction_rows, summarise
+from fer_lit.runs import RunFolder, one_line
+from fer_lit.stopwatch import Stopwatch
+from fer_lit.validation import check
+
+CALIBRATION_FACES = 256
+"""Training faces on which the BatchNorm statistics of a random network are measured."""
+
+log = logging.getLogger(__name__)
+
+
+def train(cfg: DictConfig, folder: Path, sweep: str | None = None) -> float:
+    """Train one network and write its run folder.
+
+    Args:
+        cfg: resolved and checked.
+        folder: the run folder.
+        sweep: name of the sweep that the run belongs to.
+
+    Returns:
+        Accuracy on the validation faces after the last epoch, 0–1; NaN if the run failed, so that
+        the other jobs of a sweep go on. The run folder says why.
+    """
+    run = RunFolder(folder)
+    run.start(cfg)
+    try:
+        check(cfg)
+        with _tracked(cfg, folder, sweep) as tracker:
+            return _train(cfg, run, tracker)
+    except Exception as error:
+        run.fail(error)
+        log.error(f"FAILED: {one_line(error)}\nTraceback: {folder / 'error.txt'}")
+        return float("nan")
+    except BaseException:
+        run.record(status="interrupted")
+        raise
+
+
+def _train(cfg: DictConfig, run: RunFolder, tracker: Any) -> float:
+    watch = Stopwatch()
+    device = choose_device(cfg.trainer.accelerator)
+    precision = choose_precision(cfg.trainer.precision, device)
+    with watch.measure("faces"):
+        faces = load_faces(cfg.data)
+        data = build_data(cfg, faces)
+    with watch.measure("backbone"):
+        model = build_classifier(cfg, precision, data)
+    run.record(**_facts(cfg, faces, model, device, precision))
+    with watch.measure("features"):
+        if cfg.features.bank:
+            data.bank = open_bank(data, model, device)
+            data.bank.fill(data.needed_views(cfg.trainer.max_epochs))
+    with watch.measure("training"):
+        probabilities = _fit(cfg, run, data, model, device, precision, tracker)
+    metrics = {
+        "data": cfg.data.name,
+        "occlusion": cfg.occlusion.name,
+        "seed": cfg.seed,
+        "classes": list(faces.classes),
+        "faces": {"train": len(data.split.train), "validation": len(data.split.validation)},
+        **summarise(model.history, faces.classes),
+    }
+    with watch.measure("figures"):
+        draw_run(run.figures, data, metrics)
+    write_json(run.path / "metrics.json", metrics)
+    write_csv(run.path / "predictions.csv", prediction_rows(data, probabilities))
+    if tracker:
+        tracker.log_results(run.figures, data, probabilities)
+    run.record(status="finished", seconds=watch.seconds)
+    return metrics["validation"]["accuracy"]
+
+
+def build_data(cfg: DictConfig, faces: FaceSet) -> FaceDataModule:
+    """Return the occluded faces, split as configured; see `FaceDataModule`."""
+    return FaceDataModule(
+        faces,
+        Occlusion(**cfg.occlusion),
+        Augmentation(**OmegaConf.to_container(cfg.augmentation)),
+        image_size=cfg.data.image_size,
+        validation=cfg.data.split.validation,
+        seed=cfg.seed,
+        batch_size=cfg.data.batch_size,
+        views=cfg.features.views if cfg.features.bank or cfg.features.views == 0 else None,
+    )
+
+
+def build_classifier(
+    cfg: DictConfig, precision: Precision, data: FaceDataModule
+) -> EmotionClassifier:
+    """Return a new classifier; random weights get BatchNorm statistics from the training faces.
+
+    These faces are not occluded, so that the backbone is the same in every condition.
+    """
+    L.seed_everything(cfg.seed, verbose=False)
+    options = OmegaConf.to_container(cfg.model)
+    options["taps"] = {tap: grid for tap, grid in options["taps"].items() if grid is not None}
+    model = EmotionClassifier(
+        **options,
+        classes=list(data.faces.classes),
+        backbone_arithmetic=str(precision.backbone).removeprefix("torch."),
+        download=cfg.data.download,
+    )
+    if cfg.model.weights is None:
+        calibrate_batch_norm(model.backbone, _calibration_faces(data))
+    return model
+
+
+def open_bank(data: FaceDataModule, model: EmotionClassifier, device: torch.device) -> FeatureBank:
+    """Return the bank of the features that this model reads from these faces."""
+    return FeatureBank(
+        data.views,
+        {"data": data.faces.fingerprint, "occlusion": data.occlusion.identity},
+        model.backbone.to(device),
+        model.hparams.taps,
+        getattr(torch, model.hparams.backbone_arithmetic),
+        device,
+    )
+
+
+def _calibration_faces(data: FaceDataModule) -> torch.Tensor:
+    train = data.split.train
+    # Spread over the split, because faces are sorted by emotion.
+    chosen = train[np.linspace(0, len(train) - 1, min(CALIBRATION_FACES, len(train)), dtype=int)]
+    views = FaceViews(data.faces.pixels[chosen], data.views.augmentation, data.views.image_size)
+    return views(torch.arange(len(chosen)), view=0)
+
+
+def _fit(
+    cfg: DictConfig,
+    run: RunFolder,
+    data: FaceDataModule,
+    model: EmotionClassifier,
+    device: torch.device,
+    precision: Precision,
+    tracker: Any,
+) -> np.ndarray:
+    """Train the head; return the probabilities of the validation faces, (N, classes)."""
+    digest = model.backbone.digest()
+    L.seed_everything(cfg.seed, verbose=False)
+    options = OmegaConf.to_container(cfg.trainer) | {
+        "accelerator": "gpu" if device.type == "cuda" else "cpu",
+        "precision": precision.trainer,
+    }
+    with _quiet_lightning():
+        trainer = L.Trainer(
+            **options,
+            default_root_dir=run.path,
+            logger=tracker.logger if tracker else False,
+            callbacks=_callbacks(cfg, run),
+            num_sanity_val_steps=0,
+            enable_model_summary=False,
+        )
+        try:
+            trainer.fit(model, data)
+        except SystemExit as error:  # what Lightning makes of Ctrl-C
+            raise KeyboardInterrupt from error
+        probabilities = torch.cat(trainer.predict(model, data))
+    if model.backbone.digest() != digest:
+        raise RuntimeError("the frozen backbone changed during training")
+    return probabilities.cpu().numpy()
+
+
+def _callbacks(cfg: DictConfig, run: RunFolder) -> list[L.Callback]:
+    best = ModelCheckpoint(
+        run.checkpoints,
+        filename="best",
+        monitor="val/accuracy",
+        mode="max",
+        save_weights_only=True,
+        save_on_train_epoch_end=True,
+    )
+    last = ModelCheckpoint(run.checkpoints, filename="last", save_on_train_epoch_end=True)
+    return [best, last, MetricsTable(run.path / "metrics.csv", cfg.data.name), RichProgressBar()]
+
+
+def _tracked(cfg: DictConfig, folder: Path, sweep: str | None) -> AbstractContextManager[Any]:
+    if cfg.logger.name != "wandb":
+        return nullcontext()
+    from fer_lit.tracking import WandbTracker  # wandb takes a second to import
+
+    return WandbTracker(cfg, folder, sweep)
+
+
+@contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Leave out what Lightning says about things that are meant to be so."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        # The loaders yield integers; worker processes would only slow them down.
+        warnings.filterwarnings("ignore", ".*does not have many workers.*")
+        # Small data has fewer batches than the interval, at which nothing is logged anyway.
+        warnings.filterwarnings("ignore", ".*smaller than the logging interval.*")
+        # The frozen backbone is in eval mode so that its BatchNorm statistics stay.
+        warnings.filterwarnings("ignore", ".*module.s. in eval mode at the start of training.*")
+        # Lightning 2.6 with PyTorch 2.14.
+        warnings.filterwarnings("ignore", ".*isinstance.treespec, LeafSpec.*")
+        yield
+
+
+def _facts(
+    cfg: DictConfig,
+    faces: FaceSet,
+    model: EmotionClassifier,
+    device: torch.device,
+    precision: Precision,
+) -> dict[str, Any]:
+    """Return what decided the run's numbers, for its provenance."""
+    return {
+        "data": cfg.data.name,
+        "origin": faces.origin,
+        "source": faces.source,
+        "faces": faces.counts,
+        "duplicates": faces.duplicates,
+        "blank": faces.blank,
+        "data_fingerprint": faces.fingerprint,
+        "backbone_digest": model.backbone.digest(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "precision": {
+            "head": precision.trainer,
+            "backbone": model.hparams.backbone_arithmetic,
+        },
+    }

@@ -1,0 +1,144 @@
+"""Checks of the options, before anything is loaded; torch is not imported here."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from omegaconf import DictConfig, OmegaConf
+
+from fer_lit.errors import ConfigError
+from fer_lit.networks.blocks import BLOCKS, map_size
+from fer_lit.occlusion import Occlusion
+
+PRECISIONS = ("auto", "32", "bf16-mixed", "16-mixed")
+
+
+class _Rule(NamedTuple):
+    option: str
+    holds: Callable[[Any], bool]
+    wanted: str
+
+
+def _whole(least: int) -> tuple[Callable[[Any], bool], str]:
+    return lambda v: type(v) is int and v >= least, f"a whole number of at least {least}"
+
+
+def _number(holds: Callable[[float], bool], wanted: str) -> tuple[Callable[[Any], bool], str]:
+    return lambda v: type(v) in (int, float) and holds(v), wanted
+
+
+def _one_of(*values: Any) -> tuple[Callable[[Any], bool], str]:
+    return lambda v: v in values, f"one of {', '.join(map(str, values))}"
+
+
+def _is_range(value: Any) -> bool:
+    numbers = isinstance(value, list) and all(type(end) in (int, float) for end in value)
+    return numbers and len(value) == 2 and 0 < value[0] <= value[1]
+
+
+_SHARE = _number(lambda v: 0 <= v < 1, "a number from 0 up to, but not, 1")
+_FLAG = (lambda v: type(v) is bool, "true or false")
+
+_RULES = (
+    _Rule("seed", *_number(lambda v: type(v) is int and 0 <= v < 2**32, "a whole number from 0")),
+    _Rule(
+        "data.classes",
+        lambda v: isinstance(v, list) and len(v) == len({str(c).lower() for c in v}) >= 2,
+        "a list of at least two different emotions, such as [angry,happy]",
+    ),
+    _Rule("data.image_size", *_whole(32)),
+    # The head standardises by the batch, which takes two faces.
+    _Rule("data.batch_size", *_whole(2)),
+    _Rule("data.download", *_FLAG),
+    _Rule("data.split.protocol", *_one_of("paper")),
+    _Rule("data.split.validation", *_number(lambda v: 0 < v < 1, "a number between 0 and 1")),
+    _Rule("data.on_bad_image", *_one_of("error", "skip")),
+    _Rule("data.count", *_whole(20)),
+    _Rule("data.seed", *_whole(0)),
+    _Rule("features.bank", *_FLAG),
+    _Rule("features.views", *_whole(0)),
+    _Rule("occlusion.noise_seed", *_whole(0)),
+    _Rule("augmentation.flip", *_number(lambda v: 0 <= v <= 1, "a probability from 0 to 1")),
+    _Rule("augmentation.translate", *_number(lambda v: v >= 0, "a number of at least 0")),
+    _Rule("augmentation.scale", _is_range, "[smallest, largest], both above 0"),
+    _Rule("augmentation.seed", *_whole(0)),
+    _Rule("model.dropout", *_SHARE),
+    _Rule("model.optimizer", *_one_of("adamw", "sgd")),
+    _Rule("model.lr", *_number(lambda v: v > 0, "a number above 0")),
+    _Rule("model.weight_decay", *_number(lambda v: v >= 0, "a number of at least 0")),
+    _Rule("model.scheduler", *_one_of("cosine", "none")),
+    _Rule("model.label_smoothing", *_SHARE),
+    _Rule("model.save_backbone", *_FLAG),
+    _Rule("trainer.max_epochs", *_whole(1)),
+    _Rule("trainer.accelerator", *_one_of("auto", "cpu", "gpu")),
+    _Rule("trainer.precision", lambda v: str(v) in PRECISIONS, _one_of(*PRECISIONS)[1]),
+)
+
+
+def check(cfg: DictConfig) -> None:
+    """Check the options of a run, alone and together.
+
+    Raises:
+        ConfigError: the first option that cannot work, what it is, and what it must be.
+    """
+    options = OmegaConf.to_container(cfg, resolve=True)
+    for rule in _RULES:
+        value = _value(options, rule.option)
+        if value is not _ABSENT and not rule.holds(value):
+            raise ConfigError(f"{rule.option}={_shown(value)}: must be {rule.wanted}")
+    Occlusion(**options["occlusion"])
+    _check_taps(options)
+    _check_weights(options["model"]["weights"])
+
+
+def suggestion(wrong: str, known: Iterable[str]) -> str:
+    """Return `; did you mean 'right'?` if something known is close, else nothing."""
+    close = difflib.get_close_matches(wrong, list(known), n=1)
+    return f"; did you mean '{close[0]}'?" if close else ""
+
+
+_ABSENT = object()
+
+
+def _value(options: dict[str, Any], option: str) -> Any:
+    """Return an option's value; another data set may lack it."""
+    value: Any = options
+    for key in option.split("."):
+        if key not in value:
+            return _ABSENT
+        value = value[key]
+    return value
+
+
+def _shown(value: Any) -> str:
+    return "null" if value is None else str(value).replace("'", "")
+
+
+def _check_taps(options: dict[str, Any]) -> None:
+    taps = {tap: grid for tap, grid in options["model"]["taps"].items() if grid is not None}
+    if not taps:
+        raise ConfigError("model.taps: taps no block; give at least one, such as {inception5b: 1}")
+    network, image_size = options["model"]["network"], options["data"]["image_size"]
+    for tap, grid in taps.items():
+        if tap not in BLOCKS:
+            raise ConfigError(
+                f"model.taps: {network} has no block '{tap}'{suggestion(tap, BLOCKS)} "
+                f"(blocks: {', '.join(BLOCKS)})"
+            )
+        side = map_size(network, tap, image_size)
+        if type(grid) is not int or not 1 <= grid <= side:
+            raise ConfigError(
+                f"model.taps.{tap}={_shown(grid)}: must be a whole number from 1 to {side}, the "
+                f"side of that block's map at data.image_size={image_size}"
+            )
+
+
+def _check_weights(weights: Any) -> None:
+    if weights in (None, "imagenet") or Path(str(weights)).expanduser().is_file():
+        return
+    raise ConfigError(
+        f"model.weights={weights}: no such file; give a file of weights, imagenet, or null (random)"
+    )

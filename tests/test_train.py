@@ -1,0 +1,207 @@
+"""The real command line: runs, sweeps, failures, wrong options."""
+
+from __future__ import annotations
+
+import csv
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from command import DEMO, ROOT, offline, only, read, train
+from PIL import Image
+
+CONDITIONS = ("none", "eyes", "nose", "mouth")
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory):
+    """The four-way sweep of the demo, small, with W&B; returns the process and its folder."""
+    folder = tmp_path_factory.mktemp("sweep")
+    options = [option for option in DEMO if not option.startswith("logger")]
+    # wandb leaves a temporary folder to its own finaliser, which warns of that.
+    warnings = "error,ignore::ResourceWarning"
+    arguments = ("-m", f"occlusion={','.join(CONDITIONS)}", *options)
+    return train(folder, *arguments, PYTHONWARNINGS=warnings), only(folder, "outputs/sweeps/*")
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    """Ten noisy pictures of each emotion in the layout of the Kaggle download."""
+    random = np.random.default_rng(0)
+    for emotion in ("angry", "happy", "neutral"):
+        folder = tmp_path / "faces" / "train" / emotion
+        folder.mkdir(parents=True)
+        for number in range(10):
+            pixels = random.integers(0, 256, (48, 48), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / f"{number}.png")
+    return tmp_path / "faces"
+
+
+def table(path):
+    """Return a CSV file's rows."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_sweep_leaves_a_complete_run_folder_for_each_condition(sweep):
+    process, folder = sweep
+    assert process.returncode == 0, process.stdout + process.stderr
+    for number, condition in enumerate(CONDITIONS):
+        run = folder / f"{number}_{condition}_seed0"
+        metrics, provenance = read(run / "metrics.json"), read(run / "provenance.json")
+        assert (metrics["occlusion"], metrics["data"]) == (condition, "synthetic")
+        assert (provenance["status"], provenance["origin"]) == ("finished", "synthetic")
+        assert metrics["faces"] == {"train": 63, "validation": 27}
+        assert [row["epoch"] for row in table(run / "metrics.csv")] == ["0", "1"]
+        assert {row["data"] for row in table(run / "metrics.csv")} == {"synthetic"}
+        predictions = table(run / "predictions.csv")
+        right = sum(row["label"] == row["prediction"] for row in predictions)
+        assert metrics["validation"]["accuracy"] == pytest.approx(right / 27)
+        assert np.trace(metrics["validation"]["confusion_matrix"]) == right
+        names = {path.name for path in run.rglob("*") if path.is_file()}
+        assert {"config.yaml", "train.log", "best.ckpt", "last.ckpt", "faces.png"} <= names
+
+
+def test_validation_faces_are_the_same_in_all_conditions(sweep):
+    files = sorted(sweep[1].glob("*/predictions.csv"))
+    assert len({tuple(row["image"] for row in table(file)) for file in files}) == 1
+
+
+def test_a_sweep_ends_with_a_table_and_what_to_type_next(sweep):
+    process, folder = sweep
+    rows = table(folder / "summary.csv")
+    assert [row["occlusion"] for row in rows] == list(CONDITIONS)
+    assert all(float(row["low"]) <= float(row["accuracy"]) <= float(row["high"]) for row in rows)
+    assert {row["paper"] for row in rows} == {""}
+    assert (folder / "summary.md").read_text().count("| synthetic |") == 4
+    assert "data: synthetic" in process.stdout
+    assert process.stdout.splitlines()[-1].startswith("Next: python train.py -m")
+
+
+def test_each_job_is_its_own_offline_wandb_run_in_the_group_of_the_sweep(sweep):
+    process, folder = sweep
+    for number, condition in enumerate(CONDITIONS):
+        run = only(folder, f"{number}_*/wandb/offline-run-*/run-*.wandb")
+        content = run.read_bytes()  # protobuf: strings stand in it as they are
+        for text in (folder.name, f"{condition}_seed0", "fer-lit", "maxpool1"):
+            assert text.encode() in content
+        others = set(CONDITIONS) - {condition, "none"}
+        assert not any(f"{other}_seed0".encode() in content for other in others)
+    assert process.stdout.count("wandb sync") == 1
+
+
+def test_checkpoints_are_small(sweep):
+    for path in sweep[1].glob("*/checkpoints/best.ckpt"):
+        assert path.stat().st_size < 300_000  # 4,096 features and BatchNorm's statistics
+
+
+def test_a_failing_job_is_named_and_the_others_run(tmp_path, photographs):
+    (photographs / "train" / "happy" / "3.png").write_bytes(b"not a picture")
+    options = (*DEMO[2:], "data.image_size=64", "model.weights=null", "model.taps={maxpool1: 2}")
+    sweep = ("-m", f"data.root={photographs}", "data.on_bad_image=error,skip")
+    process = train(tmp_path, *sweep, *options)
+    folder = only(tmp_path, "outputs/sweeps/*")
+    failed, finished = table(folder / "summary.csv")
+    assert process.returncode == 1
+    assert (failed["status"], finished["status"]) == ("failed", "finished")
+    assert "FAILED 0_none_seed0" in process.stdout
+    assert "happy/3.png" in process.stdout and "data.on_bad_image=skip" in process.stdout
+    assert "Traceback" in (folder / "0_none_seed0" / "error.txt").read_text()
+    assert "Traceback (most" not in process.stdout + process.stderr
+    assert float(finished["paper"]) == 74.20
+
+
+def test_without_photographs_the_demo_runs_and_says_so(tmp_path):
+    options = ("data.download=false", "trainer.max_epochs=1", "logger=none", "model.dropout=0.2")
+    process = train(tmp_path, *options)
+    run = only(tmp_path, "outputs/runs/*")
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert "DEMO" in process.stdout and "data: synthetic" in process.stdout
+    assert read(run / "metrics.json")["data"] == "synthetic"
+    assert "dropout: 0.2" in (run / "config.yaml").read_text()
+    assert not (run / "wandb").exists()
+
+
+def test_equal_commands_give_equal_metrics_whether_or_not_features_are_there(tmp_path):
+    contents = []
+    for cache in ("one", "one", "two"):
+        process = train(tmp_path, *DEMO, FER_LIT_CACHE=str(tmp_path / cache))
+        assert process.returncode == 0, process.stdout + process.stderr
+        run = max(tmp_path.glob("outputs/runs/*"), key=lambda path: path.stat().st_mtime)
+        contents.append((run / "metrics.json").read_bytes())
+        run.rename(tmp_path / f"run{len(contents)}")
+    assert contents[0] == contents[1] == contents[2]
+
+
+def test_training_from_the_bank_equals_training_through_the_network(tmp_path):
+    options = (*DEMO, "augmentation=matlab", "features.views=2", "trainer.precision=32")
+    probabilities = []
+    for number, bank in enumerate(("true", "false")):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        process = train(folder, *options, f"features.bank={bank}")
+        assert process.returncode == 0, process.stdout + process.stderr
+        rows = table(only(folder, "outputs/runs/*/predictions.csv"))
+        columns = [key for key in rows[0] if key.startswith("probability_")]
+        probabilities.append([[float(row[column]) for column in columns] for row in rows])
+    # Batches differ in size, so that float32 rounds differently.
+    np.testing.assert_allclose(*probabilities, atol=2e-4)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["modle.lr=1"], ["modle.lr", "did you mean 'model.lr'"]),
+        (["occlusion=moth"], ["occlusion=moth", "did you mean 'mouth'"]),
+        (["occlusion=none,eyes"], ["occlusion=none,eyes", "-m"]),
+        (["data.batch_size=0"], ["data.batch_size=0", "at least 2"]),
+        (["model.taps={inceptoin3b: 4}"], ["inceptoin3b", "did you mean 'inception3b'"]),
+        (["seed"], ["seed", "name=value"]),
+    ],
+)
+def test_a_wrong_option_ends_in_one_line_that_names_it_and_the_fix(tmp_path, arguments, words):
+    process = train(tmp_path, "experiment=demo", *arguments)
+    assert process.returncode != 0
+    assert process.stdout == ""
+    (line,) = process.stderr.splitlines()
+    assert all(word in line for word in ["train.py:", *words])
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_a_class_without_photographs_is_an_error_before_anything_starts(tmp_path, photographs):
+    process = train(tmp_path, f"data.root={photographs}", "data.classes=[angry,sad]")
+    assert process.returncode != 0
+    (line,) = process.stderr.splitlines()
+    assert "data.classes" in line and "'sad'" in line and "happy 10" in line
+
+
+def test_missing_imagenet_weights_say_what_to_do(tmp_path, photographs):
+    options = ("model=googlenet_caffe", "data.download=false", "logger=csv")
+    process = train(tmp_path, f"data.root={photographs}", *options)
+    assert process.returncode == 1
+    assert all(text in process.stdout for text in ("model.weights", "experiment=demo", "cache"))
+
+
+def test_help_is_written_for_this_program(tmp_path):
+    process = train(tmp_path, "--help")
+    assert process.returncode == 0
+    assert process.stdout.count("python train.py ") >= 5
+    assert "occlusion: band, eyes" in process.stdout
+
+
+def test_ctrl_c_ends_cleanly(tmp_path):
+    command = [sys.executable, str(ROOT / "train.py"), *DEMO, "trainer.max_epochs=100000"]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, env=offline(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("outputs/runs/*/metrics.csv")) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert b"Traceback" not in errors and b"Stopped" in errors
+    assert read(only(tmp_path, "outputs/runs/*/provenance.json"))["status"] == "interrupted"
