@@ -1,0 +1,157 @@
+"""The frozen backbone, the trained head, and checkpoints."""
+
+import lightning as L
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from fer_lit.augmentation import Augmentation
+from fer_lit.classifier import EmotionClassifier
+from fer_lit.errors import ConfigError
+from fer_lit.faces.datamodule import FaceDataModule
+from fer_lit.faces.synthetic import draw_faces
+from fer_lit.networks.weights import build_backbone, calibrate_batch_norm
+from fer_lit.occlusion import Occlusion
+
+CLASSES = ["angry", "happy", "neutral"]
+
+
+def options(**changes):
+    return {
+        "network": "googlenet",
+        "weights": None,
+        "taps": {"maxpool1": 4},
+        "classes": CLASSES,
+        "dropout": 0.5,
+        "optimizer": "adamw",
+        "lr": 1e-2,
+        "weight_decay": 0.1,
+        "scheduler": "cosine",
+        "label_smoothing": 0.1,
+        **changes,
+    }
+
+
+@pytest.fixture
+def data():
+    return FaceDataModule(
+        draw_faces(CLASSES, 60, seed=0),
+        Occlusion("none", 0, 0, 0, 48, "noise", 0),
+        Augmentation(flip=0.5, translate=30, scale=(0.9, 1.1), seed=0),
+        image_size=32,
+        validation=0.3,
+        seed=0,
+        batch_size=16,
+        views=None,
+    )
+
+
+@pytest.fixture
+def fit(data, tmp_path):
+    """Train a model through its network for two epochs; return the trainer."""
+
+    def train(model):
+        L.seed_everything(0, verbose=False)
+        trainer = L.Trainer(
+            max_epochs=2,
+            accelerator="cpu",
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            log_every_n_steps=1,
+            default_root_dir=tmp_path,
+        )
+        trainer.fit(model, data)
+        return trainer
+
+    return train
+
+
+pytestmark = [
+    # What `training._quiet_lightning` leaves out, for the same reasons.
+    pytest.mark.filterwarnings("ignore:.*does not have many workers"),
+    pytest.mark.filterwarnings("ignore:.*in eval mode at the start of training"),
+    pytest.mark.filterwarnings("ignore:.*isinstance.treespec, LeafSpec"),
+]
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_training_changes_the_head_and_not_one_bit_of_the_backbone(fit, data, optimizer):
+    model = EmotionClassifier(**options(optimizer=optimizer))
+    calibrate_batch_norm(model.backbone, data.views(torch.arange(60), 0))
+    before, head = model.backbone.digest(), model.head.linear.weight.clone()
+    fit(model)
+    model.train()
+    model(data.views(torch.arange(16), 1))
+    assert model.backbone.digest() == before
+    assert not torch.equal(model.head.linear.weight, head)
+    assert not any(parameter.requires_grad for parameter in model.backbone.parameters())
+
+
+@pytest.mark.parametrize(("scheduler", "last"), [("cosine", 0.0), ("none", 1e-2)])
+def test_the_learning_rate_follows_the_scheduler(fit, scheduler, last):
+    trainer = fit(EmotionClassifier(**options(scheduler=scheduler)))
+    assert trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(last)
+
+
+def test_a_checkpoint_reloads_to_the_same_predictions_without_the_backbone(fit, data, tmp_path):
+    model = EmotionClassifier(**options())
+    calibrate_batch_norm(model.backbone, data.views(torch.arange(60), 0))
+    fit(model).save_checkpoint(tmp_path / "last.ckpt", weights_only=True)
+    saved = torch.load(tmp_path / "last.ckpt", weights_only=True)["state_dict"]
+    assert not any("conv" in name and name.endswith("conv.weight") for name in saved)
+    again = EmotionClassifier.load_from_checkpoint(tmp_path / "last.ckpt").eval()
+    pixels = data.views(torch.arange(16), 0)
+    assert torch.equal(again(pixels), model.eval()(pixels))
+
+
+@pytest.fixture
+def weights(tmp_path):
+    """Two files of random weights under their published names."""
+    paths = []
+    for seed in (1, 2):
+        state = build_backbone("googlenet", None, seed=seed).state_dict()
+        published = {
+            name.removeprefix("blocks."): value.contiguous() for name, value in state.items()
+        }
+        paths.append(tmp_path / f"{seed}.safetensors")
+        save_file(published, paths[-1])
+    return paths
+
+
+def test_a_checkpoint_refuses_other_weights(fit, weights, tmp_path):
+    model = EmotionClassifier(**options(weights=str(weights[0])))
+    fit(model).save_checkpoint(tmp_path / "last.ckpt", weights_only=True)
+    assert (tmp_path / "last.ckpt").stat().st_size < 100_000
+    moved = weights[0].rename(tmp_path / "moved.safetensors")
+    EmotionClassifier.load_from_checkpoint(tmp_path / "last.ckpt", weights=str(moved))
+    with pytest.raises(ConfigError, match=r"model.weights=.*2\.safetensors: not the backbone"):
+        EmotionClassifier.load_from_checkpoint(tmp_path / "last.ckpt", weights=str(weights[1]))
+
+
+def test_a_self_contained_checkpoint_needs_no_file(fit, data, weights, tmp_path):
+    model = EmotionClassifier(**options(weights=str(weights[0]), save_backbone=True))
+    fit(model).save_checkpoint(tmp_path / "last.ckpt", weights_only=True)
+    weights[0].unlink()
+    again = EmotionClassifier.load_from_checkpoint(tmp_path / "last.ckpt").eval()
+    pixels = data.views(torch.arange(16), 0)
+    assert torch.equal(again(pixels), model.eval()(pixels))
+
+
+def test_metrics_of_an_epoch_have_known_values(data):
+    model = EmotionClassifier(**options())
+    model.log_dict = lambda values: None
+    labels = torch.tensor([0, 0, 1, 2])
+    predicted = torch.tensor([0, 1, 1, 1])
+    for part in model.metrics:
+        model.metrics[part].update(torch.eye(3)[predicted], labels)
+        model.losses[part].update(torch.tensor(1.5), 4)
+    model.on_validation_epoch_end()
+    epoch = model.history[0]
+    assert epoch["val/accuracy"] == 0.5
+    assert epoch["val/loss"] == 1.5
+    assert [epoch[f"val/recall_{emotion}"] for emotion in CLASSES] == [0.5, 1.0, 0.0]
+    assert epoch["val/macro_f1"] == pytest.approx((2 / 3 + 0.5 + 0) / 3)
+    assert epoch["val/confusion_matrix"] == [[1, 1, 0], [0, 1, 0], [0, 1, 0]]
