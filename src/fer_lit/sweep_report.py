@@ -73,15 +73,16 @@ def _report(folder: Path, runs: Sequence[Mapping[str, Any]], wandb: str, next_co
 def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Return the rows for the screen: the interval beside the accuracy, short column names."""
     synthetic = " (data: synthetic)" if rows[0]["data"] == "synthetic" else ""
-    table = Table(box=box.SIMPLE, title=f"Validation, after the last epoch, in %{synthetic}")
+    title = f"Validation, after the last epoch, in %{synthetic}"
+    table = Table(title=title, box=box.SIMPLE, padding=(0, 1, 0, 0))
     columns = [
         column
         for column in rows[0]
         if column not in _NARROW and any(row[column] is not None for row in rows)
     ]
     for column in columns:
-        name = column.removeprefix("recall_").rpartition(".")[2].replace("_", " ")
-        table.add_column(name, justify="left" if column == "occlusion" else "right")
+        name = column.removeprefix("recall_").replace("macro_f1", "F1").rpartition(".")[2]
+        table.add_column(name, justify="left" if column == "occlusion" else "right", no_wrap=True)
     for row in rows:
         table.add_row(*(escape(_shown(row, column)) for column in columns))
     return table

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,7 +28,7 @@ def _whole(least: int) -> tuple[Callable[[Any], bool], str]:
 
 
 def _number(holds: Callable[[float], bool], wanted: str) -> tuple[Callable[[Any], bool], str]:
-    return lambda v: type(v) in (int, float) and holds(v), wanted
+    return lambda v: type(v) in (int, float) and math.isfinite(v) and holds(v), wanted
 
 
 def _one_of(*values: Any) -> tuple[Callable[[Any], bool], str]:
@@ -46,9 +47,14 @@ _RULES = (
     _Rule("seed", *_number(lambda v: type(v) is int and 0 <= v < 2**32, "a whole number from 0")),
     _Rule(
         "data.classes",
-        lambda v: isinstance(v, list) and len(v) == len({str(c).lower() for c in v}) >= 2,
+        lambda v: (
+            isinstance(v, list)
+            and all(type(emotion) is str for emotion in v)
+            and len(v) == len({emotion.lower() for emotion in v}) >= 2
+        ),
         "a list of at least two different emotions, such as [angry,happy]",
     ),
+    _Rule("data.name", *_one_of("fer2013", "synthetic")),
     _Rule("data.image_size", *_whole(32)),
     # The head standardises by the batch, which takes two faces.
     _Rule("data.batch_size", *_whole(2)),
@@ -60,11 +66,17 @@ _RULES = (
     _Rule("data.seed", *_whole(0)),
     _Rule("features.bank", *_FLAG),
     _Rule("features.views", *_whole(0)),
+    _Rule("occlusion.top", *_whole(0)),
+    _Rule("occlusion.height", *_whole(0)),
+    _Rule("occlusion.left", *_whole(0)),
+    _Rule("occlusion.width", *_whole(0)),
     _Rule("occlusion.noise_seed", *_whole(0)),
     _Rule("augmentation.flip", *_number(lambda v: 0 <= v <= 1, "a probability from 0 to 1")),
     _Rule("augmentation.translate", *_number(lambda v: v >= 0, "a number of at least 0")),
     _Rule("augmentation.scale", _is_range, "[smallest, largest], both above 0"),
     _Rule("augmentation.seed", *_whole(0)),
+    _Rule("model.network", *_one_of("googlenet", "googlenet_caffe")),
+    _Rule("model.taps", lambda v: isinstance(v, dict), "blocks and grids: {inception5b: 1}"),
     _Rule("model.dropout", *_SHARE),
     _Rule("model.optimizer", *_one_of("adamw", "sgd")),
     _Rule("model.lr", *_number(lambda v: v > 0, "a number above 0")),
@@ -72,7 +84,10 @@ _RULES = (
     _Rule("model.scheduler", *_one_of("cosine", "none")),
     _Rule("model.label_smoothing", *_SHARE),
     _Rule("model.save_backbone", *_FLAG),
+    _Rule("logger.name", *_one_of("wandb", "csv", "none")),
+    _Rule("output", lambda v: type(v) is str and v != "", "a folder"),
     _Rule("trainer.max_epochs", *_whole(1)),
+    _Rule("trainer.devices", *_one_of(1)),
     _Rule("trainer.accelerator", *_one_of("auto", "cpu", "gpu")),
     _Rule("trainer.precision", lambda v: str(v) in PRECISIONS, _one_of(*PRECISIONS)[1]),
 )

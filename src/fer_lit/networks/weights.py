@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 _URL = GoogLeNet_Weights.IMAGENET1K_V1.url
 _TORCHVISION_FILE = Path(_URL).name
 _TORCHVISION_SHA256 = _TORCHVISION_FILE.removesuffix(".pth").removeprefix("googlenet-")
+_CAFFE_PAGE = "https://github.com/BVLC/caffe/tree/master/models/bvlc_googlenet"
 _CAFFE_FILE = "bvlc_googlenet.caffemodel"
 _CAFFE_SHA1 = "405fc5acd08a3bb12de8ee5e23a96bec22f08204"
 
@@ -85,7 +86,8 @@ def _imagenet_file(network: str, download: bool) -> Path:
     converted = path.with_suffix(".safetensors")
     if converted.exists():
         return converted
-    raise _unavailable("googlenet_caffe", "are not in the cache and are never downloaded", path)
+    problem = f"are not in the cache; {path.name} is linked from {_CAFFE_PAGE}"
+    raise _unavailable("googlenet_caffe", problem, path)
 
 
 def _download(path: Path, allowed: bool) -> None:
@@ -113,7 +115,7 @@ def _timeout(seconds: float) -> Iterator[None]:
 
 def _unavailable(network: str, problem: str, path: Path) -> ConfigError:
     return ConfigError(
-        f"the ImageNet weights of {network} {problem}: give model.weights=FILE, put {path.name} "
+        f"the ImageNet weights of {network} {problem}; give model.weights=FILE, put {path.name} "
         f"into {path.parent}, or run experiment=demo, which needs none"
     )
 

@@ -1,0 +1,102 @@
+"""When the network is compiled, and that it then computes the same."""
+
+import logging
+import os
+import shutil
+from functools import partial
+
+import pytest
+import torch
+
+from fer_lit.networks import compilation
+from fer_lit.networks.backbone import Backbone
+from fer_lit.networks.compilation import WORTHWHILE_PIXELS, feature_extractor
+from fer_lit.networks.features import extract_features
+from fer_lit.networks.weights import build_backbone
+
+CPU = torch.device("cpu")
+TAPS = {"maxpool1": 2}
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def backbone() -> Backbone:
+    return build_backbone("googlenet_caffe", None)
+
+
+@pytest.fixture(autouse=True)
+def nothing_compiled(monkeypatch, caplog):
+    monkeypatch.setattr(compilation, "_compiled", {})
+    caplog.set_level(logging.INFO)
+
+
+@pytest.fixture
+def compiler(monkeypatch):
+    """Pretend that there is a C++ compiler."""
+    monkeypatch.delenv("CXX", raising=False)
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+
+
+def is_compiled(extract) -> bool:
+    return not isinstance(extract, partial)
+
+
+def test_few_pixels_are_not_worth_compiling(backbone, compiler, caplog):
+    make = partial(feature_extractor, backbone, TAPS, torch.float32)
+    assert not is_compiled(make(CPU, WORTHWHILE_PIXELS - 1))
+    assert caplog.messages == []
+    assert is_compiled(make(CPU, WORTHWHILE_PIXELS))
+    assert len(caplog.messages) == 1
+    assert "Compiling" in caplog.text
+
+
+def test_a_gpu_is_not_compiled_for(backbone, compiler):
+    gpu = torch.device("cuda")
+    assert not is_compiled(feature_extractor(backbone, TAPS, torch.float32, gpu, 10**12))
+
+
+def test_without_a_compiler_the_log_says_so_and_the_numbers_are_the_same(
+    backbone, monkeypatch, caplog
+):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    extract = feature_extractor(backbone, TAPS, torch.float32, CPU, WORTHWHILE_PIXELS)
+    assert not is_compiled(extract)
+    assert "not compiled" in caplog.text
+    assert "no C++ compiler" in caplog.text
+    pixels = torch.rand(2, 1, 32, 32) * 255
+    wanted = extract_features(backbone, pixels, TAPS, torch.float32)
+    assert torch.equal(extract(pixels)["maxpool1"], wanted["maxpool1"])
+
+
+def test_what_was_compiled_serves_the_next_job_with_the_same_network(backbone, compiler):
+    same = build_backbone("googlenet_caffe", None)
+    other = build_backbone("googlenet_caffe", None, seed=1)
+
+    def make(network=backbone, taps=TAPS, arithmetic=torch.float32):
+        return feature_extractor(network, taps, arithmetic, CPU, WORTHWHILE_PIXELS)
+
+    first = make()
+    assert make() is first
+    assert make(network=same) is first
+    for change in ({"network": other}, {"taps": {"maxpool1": 1}}, {"arithmetic": torch.bfloat16}):
+        assert make(**change) is not first
+        assert len(compilation._compiled) == 1  # one network at a time stays in memory
+        first = make()
+
+
+@pytest.mark.skipif(
+    not shutil.which(os.environ.get("CXX", "g++")), reason="compiling needs a C++ compiler (g++)"
+)
+def test_compiled_computes_the_same(backbone, monkeypatch, tmp_path):
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(compilation, "WORTHWHILE_PIXELS", 0)
+    extract = feature_extractor(backbone, TAPS, torch.float32, CPU, 1)
+    assert is_compiled(extract)
+    for seed in (0, 1):
+        pixels = torch.rand(4, 1, 32, 32, generator=torch.Generator().manual_seed(seed)) * 255
+        found = extract(pixels)["maxpool1"]
+        wanted = extract_features(backbone, pixels, TAPS, torch.float32)["maxpool1"]
+        assert found.shape == wanted.shape == (4, 64, 2, 2)
+        assert found.dtype == torch.float32
+        assert (found - wanted).abs().max() <= 1e-5 * wanted.abs().max()

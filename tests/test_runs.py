@@ -1,0 +1,130 @@
+"""Run folders, and files that are whole or not there."""
+
+import csv
+import json
+
+import pytest
+from omegaconf import OmegaConf
+
+from fer_lit.errors import ConfigError
+from fer_lit.files import replacing, write_csv, write_json, write_text
+from fer_lit.runs import RunFolder, one_line, read_run, read_sweep
+
+CFG = OmegaConf.create({"seed": 0, "occlusion": {"name": "none"}})
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_file_is_replaced_when_the_block_ends(tmp_path):
+    file = tmp_path / "a.txt"
+    file.write_text("old")
+    with replacing(file) as aside:
+        aside.write_text("new")
+        assert aside.parent == tmp_path  # the same file system, so that the renaming is atomic
+        assert file.read_text() == "old"
+    assert file.read_text() == "new"
+    assert names(tmp_path) == ["a.txt"]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+@pytest.mark.parametrize("old", ["old", None])
+def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path, error, old):
+    file = tmp_path / "a.txt"
+    if old:
+        file.write_text(old)
+    with pytest.raises(error), replacing(file) as aside:
+        aside.write_text("half")
+        raise error
+    assert names(tmp_path) == (["a.txt"] if old else [])
+    assert not old or file.read_text() == old
+
+
+def test_nothing_written_is_an_error_and_keeps_the_old_file(tmp_path):
+    file = tmp_path / "a.txt"
+    file.write_text("old")
+    with pytest.raises(FileNotFoundError), replacing(file):
+        pass
+    assert file.read_text() == "old"
+
+
+def test_a_table_that_cannot_be_written_leaves_the_old_one(tmp_path):
+    file = tmp_path / "a.csv"
+    write_csv(file, [{"a": 1}])
+    with pytest.raises(ValueError, match="fields not in fieldnames"):
+        write_csv(file, [{"a": 2}, {"b": 3}])
+    assert file.read_text().split() == ["a", "1"]
+    assert names(tmp_path) == ["a.csv"]
+
+
+def test_text_json_and_csv_read_back(tmp_path):
+    write_text(tmp_path / "a.txt", "é\n")
+    assert (tmp_path / "a.txt").read_bytes() == "é\n".encode()
+    write_json(tmp_path / "a.json", {"emotion": "é", "list": [1, None]})
+    text = (tmp_path / "a.json").read_text(encoding="utf-8")
+    assert json.loads(text) == {"emotion": "é", "list": [1, None]}
+    assert '  "emotion": "é"' in text
+    assert text.endswith("}\n")
+    rows = [{"image": 'a, "b".png', "label": "é"}, {"image": "c\nd", "label": ""}]
+    write_csv(tmp_path / "a.csv", rows)
+    with (tmp_path / "a.csv").open(newline="", encoding="utf-8") as file:
+        assert list(csv.DictReader(file)) == rows
+
+
+def test_a_run_folder_says_how_it_was_started_and_how_it_ended(tmp_path):
+    run = RunFolder(tmp_path / "0_none_seed0")
+    run.start(CFG)
+    found = read_run(run.path)
+    assert found["config"] == CFG
+    assert found["folder"] == run.path
+    assert found["metrics"] is None
+    assert found["provenance"]["status"] == "running"
+    wanted = {"started", "command", "git_commit", "python", "packages", "processors"}
+    assert wanted <= set(found["provenance"])
+    assert {"torch", "numpy", "fer-lit"} <= set(found["provenance"]["packages"])
+
+    write_json(run.path / "metrics.json", {"data": "synthetic"})
+    run.record(device="cpu")
+    run.record(status="finished", seconds={"total": 1.5})
+    found = read_run(run.path)
+    assert found["metrics"] == {"data": "synthetic"}
+    assert (found["provenance"]["device"], found["provenance"]["status"]) == ("cpu", "finished")
+    assert wanted <= set(found["provenance"])
+    assert run.figures.is_dir()
+
+
+def test_a_failed_run_keeps_its_error_and_traceback(tmp_path):
+    run = RunFolder(tmp_path / "0_none_seed0")
+    run.start(CFG)
+    try:
+        raise ConfigError("data.root: nothing\n there")
+    except ConfigError as error:
+        run.fail(error)
+    found = read_run(run.path)["provenance"]
+    assert (found["status"], found["error"]) == ("failed", "data.root: nothing there")
+    trace = (run.path / "error.txt").read_text(encoding="utf-8")
+    assert trace.startswith("Traceback")
+    assert "test_a_failed_run_keeps_its_error_and_traceback" in trace
+
+
+def test_the_runs_of_a_sweep_are_in_the_order_of_their_numbers(tmp_path):
+    for number in (10, 9, 2, 0, 11, 1):
+        RunFolder(tmp_path / f"{number}_none_seed{number}").start(CFG)
+    (tmp_path / "summary.csv").touch()
+    (tmp_path / "3_never_started").mkdir()
+    found = [run["folder"].name.split("_")[0] for run in read_sweep(tmp_path)]
+    assert found == ["0", "1", "2", "9", "10", "11"]
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ConfigError("seed=-1: must be\n  a whole number"), "seed=-1: must be a whole number"),
+        (ValueError("bad\n\tthing"), "ValueError: bad thing"),
+        (KeyError("view"), "KeyError: 'view'"),
+        (RuntimeError("a  b"), "RuntimeError: a b"),
+    ],
+)
+def test_an_error_is_one_line_that_names_its_kind(error, line):
+    assert one_line(error) == line
