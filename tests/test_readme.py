@@ -1,0 +1,70 @@
+"""The commands in the README do what they say."""
+
+import re
+import shlex
+
+import numpy as np
+import pytest
+from command import ROOT, train
+from PIL import Image
+from safetensors.torch import save_file
+
+from fer_lit.networks.googlenet_caffe import published_name
+from fer_lit.networks.weights import build_backbone
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```bash\n(.*?)```", README, re.S)
+LINES = [line for block in BLOCKS for line in block.splitlines()]
+COMMANDS = [shlex.split(line.split("&& ")[-1], comments=True) for line in LINES]
+TRAIN = [command[2:] for command in COMMANDS if command[:2] == ["python", "train.py"]]
+EMOTIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
+
+# Small, and with nothing that is not here: photographs that mean nothing, random weights.
+SMALL = ("trainer.max_epochs=1", "data.image_size=32", "data.batch_size=16", "logger=csv")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with `fer2013`, six pictures of each emotion, and random Caffe weights."""
+    folder = tmp_path_factory.mktemp("readme")
+    random = np.random.default_rng(0)
+    for emotion in EMOTIONS:
+        (folder / "fer2013" / emotion).mkdir(parents=True)
+        for number in range(6):
+            pixels = random.integers(0, 256, (48, 48), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / "fer2013" / emotion / f"{number}.png")
+    state = build_backbone("googlenet_caffe", None).state_dict()
+    weights = {published_name(n.removeprefix("blocks.")): v for n, v in state.items()}
+    save_file(weights, folder / "bvlc_googlenet.safetensors")
+    return folder
+
+
+def _here(argument, folder):
+    """Return a README's argument for the files of this test, and with fewer and shorter runs."""
+    replaced = {
+        "/data/": f"{folder}/",
+        ".caffemodel": ".safetensors",
+        "none,eyes,nose,mouth": "none,mouth",
+        "seed=0,1,2,3,4": "seed=0,1",
+        "max_epochs=60": "max_epochs=2",
+    }
+    for old, new in replaced.items():
+        argument = argument.replace(old, new)
+    return argument
+
+
+def test_there_are_train_lines():
+    assert len(TRAIN) >= 10
+    assert ["-m", "occlusion=none,eyes,nose,mouth"] in TRAIN
+
+
+@pytest.mark.parametrize("arguments", TRAIN, ids=" ".join)
+def test_a_train_line_runs(arguments, folder):
+    given = [_here(argument, folder) for argument in arguments]
+    chosen = {argument.split("=")[0] for argument in given}
+    small = [option for option in SMALL if option.split("=")[0] not in chosen]
+    if not any(argument.startswith("model.weights=") for argument in given):
+        small.append("model.weights=null")
+    process = train(folder, *given, *small, FER2013_ROOT=str(folder / "fer2013"))
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert "Next: python train.py" in process.stdout
