@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -193,15 +194,28 @@ def test_help_is_written_for_this_program(tmp_path):
 
 
 def test_ctrl_c_ends_cleanly(tmp_path):
-    command = [sys.executable, str(ROOT / "train.py"), *DEMO, "trainer.max_epochs=100000"]
     process = subprocess.Popen(
-        command, cwd=tmp_path, env=offline(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, str(ROOT / "train.py"), *DEMO, "trainer.max_epochs=100000"],
+        cwd=tmp_path,
+        env=offline(tmp_path),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        # Shells start background jobs, such as these tests may be, with SIGINT ignored.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
-    deadline = time.monotonic() + 120
-    while not list(tmp_path.glob("outputs/runs/*/metrics.csv")) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    with process:
+        try:
+            _wait_for(tmp_path, "outputs/runs/*/metrics.csv")
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert b"Traceback" not in errors and b"Stopped" in errors
     assert read(only(tmp_path, "outputs/runs/*/provenance.json"))["status"] == "interrupted"
+
+
+def _wait_for(folder, pattern):
+    deadline = time.monotonic() + 120
+    while not any(folder.glob(pattern)) and time.monotonic() < deadline:
+        time.sleep(0.2)

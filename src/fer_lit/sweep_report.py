@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,7 +17,8 @@ from rich.table import Table
 
 from fer_lit.runs import read_run, read_sweep
 
-SWEEP = "python train.py -m occlusion=none,eyes,nose,mouth"
+CONDITIONS = "occlusion=none,eyes,nose,mouth"
+SEEDS = "seed=0,1,2,3,4"
 _NARROW = ("run", "data", "status", "low", "high")  # columns that the screen has no room for
 
 
@@ -26,7 +28,7 @@ class SweepReport(Callback):
     def on_run_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Report on a single run."""
         folder = Path(config.hydra.run.dir)
-        _report(folder, [read_run(folder)], "wandb", SWEEP)
+        _report(folder, [read_run(folder)], "wandb", next_command(sys.argv[1:]))
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Report on a sweep, and write `summary.csv` and `summary.md` into its folder."""
@@ -38,17 +40,28 @@ class SweepReport(Callback):
         rows = summary_rows(runs)
         write_csv(folder / "summary.csv", rows)
         write_text(folder / "summary.md", markdown(rows))
-        _report(folder, runs, "*/wandb", f"{SWEEP} seed=0,1,2,3,4")
+        _report(folder, runs, "*/wandb", next_command(sys.argv[1:]))
 
 
-def _report(folder: Path, runs: Sequence[Mapping[str, Any]], wandb: str, next_command: str) -> None:
+def next_command(arguments: Sequence[str]) -> str:
+    """Return what to type after a command: all conditions, then several seeds, then the help."""
+    kept = [argument for argument in arguments if argument not in ("-m", "--multirun")]
+    if len(kept) == len(arguments):
+        others = [argument for argument in kept if not argument.startswith("occlusion")]
+        return shlex.join(["python", "train.py", "-m", CONDITIONS, *others])
+    if not any(argument.startswith("seed=") for argument in kept):
+        return shlex.join(["python", "train.py", "-m", *kept, SEEDS])
+    return "python train.py --help"
+
+
+def _report(folder: Path, runs: Sequence[Mapping[str, Any]], wandb: str, following: str) -> None:
     """Print the table, the failures, where things are, and the next command.
 
     Args:
         folder: of the run or the sweep.
         runs: see `runs.read_run`.
         wandb: where in the folder offline W&B runs are.
-        next_command: what one would type next.
+        following: what one would type next.
     """
     from fer_lit.summary import summary_rows  # scipy takes a moment
 
@@ -67,7 +80,7 @@ def _report(folder: Path, runs: Sequence[Mapping[str, Any]], wandb: str, next_co
         console.print(escape(upload), soft_wrap=True, highlight=False)
     if failed:
         sys.exit(1)
-    console.print(f"Next: {next_command}", soft_wrap=True, highlight=False)
+    console.print(escape(f"Next: {following}"), soft_wrap=True, highlight=False)
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
