@@ -100,3 +100,20 @@ def test_compiled_computes_the_same(backbone, monkeypatch, tmp_path):
         assert found.shape == wanted.shape == (4, 64, 2, 2)
         assert found.dtype == torch.float32
         assert (found - wanted).abs().max() <= 1e-5 * wanted.abs().max()
+
+
+def test_a_compiler_that_fails_is_announced_and_done_without(
+    backbone, compiler, monkeypatch, caplog
+):
+    def failing(pixels):
+        raise RuntimeError("Python.h: No such file")
+
+    monkeypatch.setattr(torch, "compile", lambda *_, **__: failing)
+    monkeypatch.setattr(compilation, "_compiled", {})
+    extract = feature_extractor(backbone, TAPS, torch.float32, CPU, WORTHWHILE_PIXELS)
+    pixels = torch.rand(2, 1, 32, 32) * 255
+    wanted = extract_features(backbone, pixels, TAPS, torch.float32)
+    for _ in range(2):
+        assert torch.equal(extract(pixels)["maxpool1"], wanted["maxpool1"])
+    assert caplog.text.count("Compiling failed") == 1
+    assert "Python.h" in caplog.text

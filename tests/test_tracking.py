@@ -37,6 +37,8 @@ def test_each_run_has_the_group_the_name_the_tags_and_the_config(cfg, tmp_path):
             assert run.job_type == "train"
             assert set(run.tags) == {"mouth", "synthetic", "googlenet"}
             assert run.config.as_dict() == OmegaConf.to_container(cfg)
+            tracker.log_facts({"device": "cpu"})
+            assert run.config["provenance"] == {"device": "cpu"}
         assert len(list(folder.glob(f"wandb/offline-run-*-{run.id}/run-{run.id}.wandb"))) == 1
     assert len(set(runs)) == 2
 

@@ -113,6 +113,7 @@ def test_a_failing_job_is_named_and_the_others_run(tmp_path, photographs):
     assert "Traceback" in (folder / "0_none_seed0" / "error.txt").read_text()
     assert "Traceback (most" not in process.stdout + process.stderr
     assert float(finished["paper"]) == 74.20
+    assert process.stdout.splitlines()[-1].startswith("Next: mend")
 
 
 def test_without_photographs_the_demo_runs_and_says_so(tmp_path):
@@ -161,6 +162,7 @@ def test_training_from_the_bank_equals_training_through_the_network(tmp_path):
         (["data.batch_size=0"], ["data.batch_size=0", "at least 2"]),
         (["model.taps={inceptoin3b: 4}"], ["inceptoin3b", "did you mean 'inception3b'"]),
         (["seed"], ["seed", "name=value"]),
+        (["data.classes=[happy,hungry]"], ["data.classes", "'hungry'", "neutral"]),
     ],
 )
 def test_a_wrong_option_ends_in_one_line_that_names_it_and_the_fix(tmp_path, arguments, words):

@@ -39,7 +39,7 @@ class EmotionClassifier(L.LightningModule):
         dropout: share of the features dropped in training.
         optimizer: `adamw` or `sgd` (momentum 0.9).
         lr: learning rate.
-        weight_decay: of the linear layer's weights.
+        weight_decay: of the linear layer.
         scheduler: `cosine` (to 0 over all steps) or `none`.
         label_smoothing: 0 up to but not 1.
         save_backbone: whether checkpoints hold the backbone's weights, too.

@@ -3,7 +3,7 @@
 A feature depends on the face, the occlusion, the view, the weights, the input size, the tap and the
 arithmetic, and on nothing that a researcher tunes on the head. So another learning rate, head or
 number of epochs finds its features there, and another seed needs only the views of faces that are
-new in its training part.
+new in its training part (with random weights all of them: each seed measures its own statistics).
 
     <cache>/features/<key>/key.json                              what the features depend on
     <cache>/features/<key>/view1_inception5b_1.features.npy      (faces, channels, grid, grid)
@@ -20,7 +20,7 @@ import json
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from itertools import compress
 from pathlib import Path
 
@@ -223,9 +223,13 @@ def _open_or_create(path: Path, shape: tuple[int, ...], dtype: np.dtype | type) 
         aside = path.with_suffix(f".{os.getpid()}")
         np.lib.format.open_memmap(aside, mode="w+", dtype=dtype, shape=shape).flush()
         # A link, unlike a renaming, never replaces a file that another process just created.
-        with suppress(FileExistsError):
+        try:
             os.link(aside, path)
-        aside.unlink()
+        except FileExistsError:
+            pass
+        except OSError:  # a file system without links
+            aside.replace(path)
+        aside.unlink(missing_ok=True)
     return np.load(path, mmap_mode="r+")
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,20 +29,32 @@ class SweepReport(Callback):
 
     def on_run_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Report on a single run."""
-        folder = Path(config.hydra.run.dir)
-        _report(folder, [read_run(folder)], "wandb", next_command(sys.argv[1:]))
+        with _fatal_errors():
+            folder = Path(config.hydra.run.dir)
+            _report(folder, [read_run(folder)], "wandb", next_command(sys.argv[1:]))
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Report on a sweep, and write `summary.csv` and `summary.md` into its folder."""
         from fer_lit.files import write_csv, write_text
         from fer_lit.summary import markdown, summary_rows
 
-        folder = Path(config.hydra.sweep.dir)
-        runs = read_sweep(folder)
-        rows = summary_rows(runs)
-        write_csv(folder / "summary.csv", rows)
-        write_text(folder / "summary.md", markdown(rows))
-        _report(folder, runs, "*/wandb", next_command(sys.argv[1:]))
+        with _fatal_errors():
+            folder = Path(config.hydra.sweep.dir)
+            runs = read_sweep(folder)
+            rows = summary_rows(runs)
+            write_csv(folder / "summary.csv", rows)
+            write_text(folder / "summary.md", markdown(rows))
+            _report(folder, runs, "*/wandb", next_command(sys.argv[1:]))
+
+
+@contextmanager
+def _fatal_errors() -> Iterator[None]:
+    """Exit with 1 after an error; Hydra would make a warning of it, and exit with 0."""
+    try:
+        yield
+    except Exception:
+        traceback.print_exc()
+        sys.exit(1)
 
 
 def next_command(arguments: Sequence[str]) -> str:
@@ -79,6 +93,9 @@ def _report(folder: Path, runs: Sequence[Mapping[str, Any]], wandb: str, followi
         )
         console.print(escape(upload), soft_wrap=True, highlight=False)
     if failed:
+        console.print(
+            "Next: mend what failed and type the same command; computed features are kept"
+        )
         sys.exit(1)
     console.print(escape(f"Next: {following}"), soft_wrap=True, highlight=False)
 

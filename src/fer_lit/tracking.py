@@ -30,6 +30,8 @@ class WandbTracker:
 
     def __init__(self, cfg: DictConfig, folder: Path, sweep: str | None):
         self._run = _open(cfg, folder, sweep)
+        if not self._run.offline:
+            log.info(f"Weights & Biases: {self._run.url}")
         self.logger = WandbLogger(experiment=self._run)
 
     def __enter__(self) -> WandbTracker:
@@ -38,6 +40,10 @@ class WandbTracker:
     def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
         # Left open, the next job of the sweep would go on in the same W&B run.
         self._run.finish(exit_code=0 if error is None else 1)
+
+    def log_facts(self, facts: dict[str, object]) -> None:
+        """Add what decided the run's numbers (see `provenance.json`) to the W&B run's config."""
+        self._run.config.update({"provenance": facts})
 
     def log_results(self, figures: Path, data: FaceDataModule, probabilities: np.ndarray) -> None:
         """Log the pictures of a finished run and an interactive confusion matrix.
@@ -71,7 +77,8 @@ def _open(cfg: DictConfig, folder: Path, sweep: str | None) -> wandb.Run:
         "config": OmegaConf.to_container(cfg),
         "settings": wandb.Settings(silent=True, console="off"),
     }
-    if "WANDB_MODE" not in os.environ and not wandb.login(prompt=False, verify=False):
+    chosen = os.environ.get("WANDB_MODE", "online")
+    if chosen == "online" and not wandb.login(prompt=False, verify=False):
         return wandb.init(mode="offline", **options)
     try:
         return wandb.init(**options)

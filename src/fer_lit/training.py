@@ -74,7 +74,14 @@ def _train(cfg: DictConfig, run: RunFolder, tracker: Any) -> float:
         data = build_data(cfg, faces)
     with watch.measure("backbone"):
         model = build_classifier(cfg, precision, data)
-    run.record(**_facts(cfg, faces, model, device, precision))
+    facts = _facts(cfg, faces, model, device, precision)
+    run.record(**facts)
+    log.info(
+        f"{facts['device']}: backbone in {facts['precision']['backbone']}, "
+        f"head in {facts['precision']['head']}; weights {facts['backbone_digest'][:12]}"
+    )
+    if tracker:
+        tracker.log_facts(facts)
     with watch.measure("features"):
         if cfg.features.bank:
             data.bank = open_bank(data, model, device)
@@ -181,9 +188,9 @@ def _fit(
         )
         try:
             trainer.fit(model, data)
+            probabilities = torch.cat(trainer.predict(model, data))
         except SystemExit as error:  # what Lightning makes of Ctrl-C
             raise KeyboardInterrupt from error
-        probabilities = torch.cat(trainer.predict(model, data))
     if model.backbone.digest() != digest:
         raise RuntimeError("the frozen backbone changed during training")
     return probabilities.cpu().numpy()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,9 +12,11 @@ from typing import Any, NamedTuple
 from omegaconf import DictConfig, OmegaConf
 
 from fer_lit.errors import ConfigError
+from fer_lit.faces.synthetic import check_drawable
 from fer_lit.networks.blocks import BLOCKS, map_size
 from fer_lit.occlusion import Occlusion
 
+WEIGHT_FILES = (".safetensors", ".pth", ".pt", ".caffemodel")
 PRECISIONS = ("auto", "32", "bf16-mixed", "16-mixed")
 
 
@@ -66,6 +69,11 @@ _RULES = (
     _Rule("data.seed", *_whole(0)),
     _Rule("features.bank", *_FLAG),
     _Rule("features.views", *_whole(0)),
+    _Rule(
+        "occlusion.name",
+        lambda v: type(v) is str and re.fullmatch(r"[\w-]+", v),
+        "of letters, digits, - and _, since it names folders",
+    ),
     _Rule("occlusion.top", *_whole(0)),
     _Rule("occlusion.height", *_whole(0)),
     _Rule("occlusion.left", *_whole(0)),
@@ -107,6 +115,8 @@ def check(cfg: DictConfig) -> None:
     Occlusion(**options["occlusion"])
     _check_taps(options)
     _check_weights(options["model"]["weights"])
+    if options["data"]["name"] == "synthetic":
+        check_drawable(options["data"]["classes"])
 
 
 def suggestion(wrong: str, known: Iterable[str]) -> str:
@@ -152,8 +162,13 @@ def _check_taps(options: dict[str, Any]) -> None:
 
 
 def _check_weights(weights: Any) -> None:
-    if weights in (None, "imagenet") or Path(str(weights)).expanduser().is_file():
+    if weights in (None, "imagenet"):
         return
+    path = Path(str(weights)).expanduser()
+    if path.is_file() and path.suffix in WEIGHT_FILES:
+        return
+    if path.is_file():
+        raise ConfigError(f"model.weights={weights}: must be one of {', '.join(WEIGHT_FILES)}")
     raise ConfigError(
         f"model.weights={weights}: no such file; give a file of weights, imagenet, or null (random)"
     )

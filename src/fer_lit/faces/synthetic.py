@@ -95,6 +95,16 @@ _AXIS = np.arange(SIZE, dtype=np.float32) - (SIZE - 1) / 2  # x or y of the pixe
 _CHUNK = 64  # faces drawn at once: their arrays stay in the processor's cache
 
 
+def check_drawable(classes: Sequence[str]) -> None:
+    """Raise ConfigError for emotions that cannot be drawn."""
+    unknown = [emotion for emotion in classes if emotion not in _EXPRESSIONS]
+    if unknown:
+        raise ConfigError(
+            f"data.classes: no face can be drawn for {', '.join(map(repr, unknown))}; "
+            f"choose from {', '.join(_EXPRESSIONS)}"
+        )
+
+
 def draw_faces(classes: Sequence[str], count: int, seed: int) -> FaceSet:
     """Draw `count` faces whose emotions take turns, so that all are equally frequent (within one).
 
@@ -111,12 +121,7 @@ def draw_faces(classes: Sequence[str], count: int, seed: int) -> FaceSet:
     Raises:
         ConfigError: an emotion that cannot be drawn.
     """
-    unknown = [emotion for emotion in classes if emotion not in _EXPRESSIONS]
-    if unknown:
-        raise ConfigError(
-            f"data.classes: no face can be drawn for {', '.join(map(repr, unknown))}; "
-            f"choose from {', '.join(_EXPRESSIONS)}"
-        )
+    check_drawable(classes)
     labels = np.arange(count, dtype=np.int64) % len(classes)
     pixels = np.empty((count, SIZE, SIZE), np.uint8)
     for start in range(0, count, _CHUNK):

@@ -53,5 +53,31 @@ def feature_extractor(
     if key not in _compiled:
         log.info("Compiling the network, which takes about a minute and doubles its speed")
         _compiled.clear()
-        _compiled[key] = torch.compile(extract, dynamic=False, options={"freezing": True})
+        _compiled[key] = _Compiled(extract)
     return _compiled[key]
+
+
+class _Compiled:
+    """The compiled extractor, or the given one if compiling it fails at the first batch."""
+
+    def __init__(self, extract: Extractor):
+        self._extract = extract
+        self._chosen: Extractor | None = None
+
+    def __call__(self, pixels: Tensor) -> dict[str, Tensor]:
+        if self._chosen is None:
+            return self._first(pixels)
+        return self._chosen(pixels)
+
+    def _first(self, pixels: Tensor) -> dict[str, Tensor]:
+        compiled = torch.compile(self._extract, dynamic=False, options={"freezing": True})
+        try:
+            features, self._chosen = compiled(pixels), compiled
+        # Headers or OpenMP may be missing, and inductor passes on whatever its callees raise.
+        except Exception as error:
+            reason = " ".join(str(error).split())[:200]
+            log.warning(
+                f"Compiling failed, so the network runs uncompiled, which is slower: {reason}"
+            )
+            features, self._chosen = self._extract(pixels), self._extract
+        return features
