@@ -76,6 +76,10 @@ class EmotionClassifier(L.LightningModule):
             inputs = extract_features(self.backbone, inputs, self.hparams.taps, arithmetic)
         return self.head(inputs)
 
+    def on_fit_start(self) -> None:
+        """Take the digest of the frozen backbone once, not for each checkpoint of each epoch."""
+        self._backbone_digest = self.backbone.digest()
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss of a batch."""
         return self._step(batch, "train/")
@@ -114,7 +118,7 @@ class EmotionClassifier(L.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what was trained or measured, and of the frozen backbone the digest."""
-        checkpoint["backbone_digest"] = self.backbone.digest()
+        checkpoint["backbone_digest"] = self._backbone_digest
         if self.hparams.save_backbone:
             # Loading then starts from random weights and needs no file.
             checkpoint["hyper_parameters"] = {**checkpoint["hyper_parameters"], "weights": None}

@@ -29,9 +29,12 @@ class SweepReport(Callback):
 
     def on_run_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Report on a single run."""
+        from fer_lit.summary import summary_rows  # late: scipy takes a moment
+
         with _fatal_errors():
             folder = Path(config.hydra.run.dir)
-            _report(folder, [read_run(folder)], "wandb", next_command(sys.argv[1:]))
+            runs = [read_run(folder)]
+            _report(folder, runs, summary_rows(runs), "wandb")
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Report on a sweep, and write `summary.csv` and `summary.md` into its folder."""
@@ -44,7 +47,7 @@ class SweepReport(Callback):
             rows = summary_rows(runs)
             write_csv(folder / "summary.csv", rows)
             write_text(folder / "summary.md", markdown(rows))
-            _report(folder, runs, "*/wandb", next_command(sys.argv[1:]))
+            _report(folder, runs, rows, "*/wandb")
 
 
 @contextmanager
@@ -68,19 +71,19 @@ def next_command(arguments: Sequence[str]) -> str:
     return "python train.py --help"
 
 
-def _report(folder: Path, runs: Sequence[Mapping[str, Any]], wandb: str, following: str) -> None:
+def _report(
+    folder: Path, runs: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]], wandb: str
+) -> None:
     """Print the table, the failures, where things are, and the next command.
 
     Args:
         folder: of the run or the sweep.
         runs: see `runs.read_run`.
+        rows: see `summary.summary_rows`.
         wandb: where in the folder offline W&B runs are.
-        following: what one would type next.
     """
-    from fer_lit.summary import summary_rows  # scipy takes a moment
-
     console = Console()
-    console.print(_table(summary_rows(runs)))
+    console.print(_table(rows))
     failed = [run for run in runs if run["provenance"]["status"] != "finished"]
     for run in failed:
         reason = run["provenance"].get("error", "did not finish")
@@ -97,6 +100,7 @@ def _report(folder: Path, runs: Sequence[Mapping[str, Any]], wandb: str, followi
             "Next: mend what failed and type the same command; computed features are kept"
         )
         sys.exit(1)
+    following = next_command(sys.argv[1:])
     console.print(escape(f"Next: {following}"), soft_wrap=True, highlight=False)
 
 
