@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 REFERENCE_SIZE = 224
@@ -65,6 +64,9 @@ class Augmentation:
 def resample(faces: Tensor, draws: Tensor, size: int) -> Tensor:
     """Apply the draws and enlarge to the network's input, in one bilinear resampling.
 
+    Nothing is rotated, so rows and columns are resampled apart: by a matrix from the left and one
+    from the right. This is `grid_sample` but for rounding, at a seventh of its time on a CPU.
+
     Args:
         faces: uint8, (B, H, W).
         draws: float32, (B, 4), see `Augmentation.draw`, on the same device.
@@ -73,20 +75,26 @@ def resample(faces: Tensor, draws: Tensor, size: int) -> Tensor:
     Returns:
         float32, (B, 1, size, size), 0–255. What lies outside the face is black, as in MATLAB.
     """
-    grid = F.affine_grid(_inverse_maps(draws), [len(faces), 1, size, size], align_corners=False)
-    pixels = faces.unsqueeze(1).float()
-    # "border" keeps the half pixel at the edges, which "zeros" would darken in the face itself.
-    enlarged = F.grid_sample(pixels, grid, padding_mode="border", align_corners=False)
-    inside = (grid.abs() <= 1).all(dim=-1).unsqueeze(1)
-    return enlarged * inside
-
-
-def _inverse_maps(draws: Tensor) -> Tensor:
-    """Return (B, 2, 3) maps from places in the result to places in the face."""
     reflection, shift_x, shift_y, scale = draws.unbind(dim=1)
-    maps = draws.new_zeros(len(draws), 2, 3)
-    maps[:, 0, 0] = reflection / scale
-    maps[:, 0, 2] = -reflection * shift_x / scale
-    maps[:, 1, 1] = 1 / scale
-    maps[:, 1, 2] = -shift_y / scale
-    return maps
+    height, width = faces.shape[1:]
+    rows = _weights(1 / scale, -shift_y / scale, size, height)
+    columns = _weights(reflection / scale, -reflection * shift_x / scale, size, width)
+    return (rows @ faces.float() @ columns.transpose(1, 2)).unsqueeze(1)
+
+
+def _weights(slope: Tensor, offset: Tensor, size: int, source: int) -> Tensor:
+    """Return linear interpolation along one axis, (B, size, source), as weights of the pixels.
+
+    Args:
+        slope: (B,), and
+        offset: (B,): a place p of the result, -1 to 1, comes from `slope` × p + `offset`.
+        size: pixels of the result.
+        source: pixels of the face.
+    """
+    pixels = torch.arange(max(size, source), device=slope.device)
+    places = (2 * pixels[:size] + 1) / size - 1
+    origins = slope[:, None] * places + offset[:, None]
+    # Clamped, because the outer half of the pixels at the edges has neighbours on one side only.
+    nearest = (((origins + 1) * source - 1) / 2).clamp(0, source - 1)
+    weights = (1 - (nearest[:, :, None] - pixels[:source]).abs()).clamp(min=0)
+    return weights * (origins.abs() <= 1)[:, :, None]
