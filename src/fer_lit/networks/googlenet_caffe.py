@@ -53,11 +53,11 @@ class LocalResponseNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Normalises (B, C, H, W); the same shape and type."""
         # Autocast would choose types operation by operation. Scaling before squaring keeps float16
-        # from overflowing, as activations reach thousands; working in place saves half the time.
+        # from overflowing, as activations reach thousands. Two roots cost a tenth of a power.
         with torch.autocast(x.device.type, enabled=False):
             squares = (x * (1e-4 / 5) ** 0.5).square_()
-            sums = nn.functional.conv2d(squares, self.band.to(x.dtype))
-            return sums.add_(1).pow_(-0.75).mul_(x)
+            root = nn.functional.conv2d(squares, self.band.to(x.dtype)).add_(1).rsqrt_()
+            return (root * root.sqrt()).mul_(x)
 
 
 class Inception(nn.ModuleDict):
@@ -79,11 +79,18 @@ class Inception(nn.ModuleDict):
 
     def forward(self, x: Tensor) -> Tensor:
         """From (B, `channels`, H, W) to as many channels as the branches have together."""
-        one = self["1x1"](x)
-        three = self["3x3"](nn.functional.relu_(self["3x3_reduce"](x)))
-        five = self["5x5"](nn.functional.relu_(self["5x5_reduce"](x)))
-        pooled = self["pool_proj"](nn.functional.max_pool2d(x, 3, stride=1, padding=1))
-        return nn.functional.relu_(torch.cat((one, three, five, pooled), 1))
+        pooled = nn.functional.max_pool2d(x, 3, stride=1, padding=1)
+        branches = (
+            self._relu("1x1", x),
+            self._relu("3x3", self._relu("3x3_reduce", x)),
+            self._relu("5x5", self._relu("5x5_reduce", x)),
+            self._relu("pool_proj", pooled),
+        )
+        return torch.cat(branches, 1)
+
+    def _relu(self, layer: str, x: Tensor) -> Tensor:
+        # Directly after its convolution, where a compiler makes one operation of both.
+        return nn.functional.relu_(self[layer](x))
 
 
 def googlenet_caffe() -> Backbone:
