@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 from fer_lit.augmentation import Augmentation
 from fer_lit.classifier import EmotionClassifier
 from fer_lit.errors import ConfigError
-from fer_lit.faces.datamodule import FaceDataModule
+from fer_lit.faces.datamodule import Batch, FaceDataModule
 from fer_lit.faces.synthetic import draw_faces
 from fer_lit.networks.weights import build_backbone, calibrate_batch_norm
 from fer_lit.occlusion import Occlusion
@@ -145,13 +145,15 @@ def test_metrics_of_an_epoch_have_known_values(data):
     model.log_dict = lambda values: None
     labels = torch.tensor([0, 0, 1, 2])
     predicted = torch.tensor([0, 1, 1, 1])
-    for part in model.metrics:
-        model.metrics[part].update(torch.eye(3)[predicted], labels)
-        model.losses[part].update(torch.tensor(1.5), 4)
+    logits = 10 * torch.eye(3)[predicted]
+    model.forward = lambda rows: logits[rows]
+    for part in ("train/", "val/"):
+        for rows in torch.tensor([0, 1, 2]), torch.tensor([3]):
+            model._step(Batch(rows, labels[rows]), part)
     model.on_validation_epoch_end()
     epoch = model.history[0]
     assert epoch["val/accuracy"] == 0.5
-    assert epoch["val/loss"] == 1.5
+    assert epoch["val/loss"] == pytest.approx(model.loss(logits, labels).item())
     assert [epoch[f"val/recall_{emotion}"] for emotion in CLASSES] == [0.5, 1.0, 0.0]
     assert epoch["val/macro_f1"] == pytest.approx((2 / 3 + 0.5 + 0) / 3)
     assert epoch["val/confusion_matrix"] == [[1, 1, 0], [0, 1, 0], [0, 1, 0]]

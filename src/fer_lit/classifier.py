@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import lightning as L
 import torch
 from torch import Tensor, nn
-from torchmetrics import MeanMetric, MetricCollection
+from torchmetrics import MetricCollection
 from torchmetrics.classification import (
     MulticlassAccuracy,
     MulticlassConfusionMatrix,
@@ -23,6 +23,14 @@ from fer_lit.networks.head import LinearHead
 from fer_lit.networks.weights import batch_norm_state, build_backbone
 
 _BACKBONE = "backbone."
+
+
+class _Seen(NamedTuple):
+    """A batch that metrics are still to be taken of."""
+
+    logits: Tensor
+    labels: Tensor
+    loss: Tensor
 
 
 class EmotionClassifier(L.LightningModule):
@@ -95,10 +103,8 @@ class EmotionClassifier(L.LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Log both parts together, since training of the epoch is over: one row of a table."""
         epoch = {}
-        for part, metrics in self.metrics.items():
-            epoch |= {f"{part}loss": self.losses[part].compute(), **metrics.compute()}
-            metrics.reset()
-            self.losses[part].reset()
+        for part in self.metrics:
+            epoch |= self._measure(part)
         epoch |= self._recalls(epoch)
         self.log_dict({name: value for name, value in epoch.items() if value.ndim == 0})
         self.history.append({name: value.tolist() for name, value in epoch.items()})
@@ -170,15 +176,26 @@ class EmotionClassifier(L.LightningModule):
         self.metrics = nn.ModuleDict(
             {part: metrics.clone(prefix=part) for part in ("train/", "val/")}
         )
-        self.losses = nn.ModuleDict({part: MeanMetric() for part in self.metrics})
+        self._seen: dict[str, list[_Seen]] = {part: [] for part in self.metrics}
         self.history: list[dict[str, Any]] = []
 
     def _step(self, batch: Batch, part: str) -> Tensor:
         logits = self(batch.inputs)
         loss = self.loss(logits, batch.labels)
-        self.metrics[part].update(logits.detach(), batch.labels)
-        self.losses[part].update(loss.detach(), len(batch.labels))
+        # Measured once an epoch: four metrics cost as much time as the head itself.
+        self._seen[part].append(_Seen(logits.detach(), batch.labels, loss.detach()))
         return loss
+
+    def _measure(self, part: str) -> dict[str, Tensor]:
+        """Return loss and metrics of all batches seen since the last time."""
+        seen, self._seen[part] = self._seen[part], []
+        sizes = torch.tensor([len(batch.labels) for batch in seen], device=self.device)
+        losses = torch.stack([batch.loss for batch in seen])
+        measured = self.metrics[part](
+            torch.cat([batch.logits for batch in seen]), torch.cat([batch.labels for batch in seen])
+        )
+        self.metrics[part].reset()
+        return {f"{part}loss": (losses * sizes).sum() / sizes.sum(), **measured}
 
     def _recalls(self, epoch: dict[str, Tensor]) -> dict[str, Tensor]:
         return {
