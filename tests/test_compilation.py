@@ -16,6 +16,8 @@ from fer_lit.networks.weights import build_backbone
 
 CPU = torch.device("cpu")
 TAPS = {"maxpool1": 2}
+ENOUGH = WORTHWHILE_PIXELS["cpu"]
+BATCH = 4  # faces
 
 torch.set_num_threads(1)
 
@@ -43,24 +45,26 @@ def is_compiled(extract) -> bool:
 
 
 def test_few_pixels_are_not_worth_compiling(backbone, compiler, caplog):
-    make = partial(feature_extractor, backbone, TAPS, torch.float32)
-    assert not is_compiled(make(CPU, WORTHWHILE_PIXELS - 1))
+    make = partial(feature_extractor, backbone, TAPS, torch.float32, CPU, BATCH)
+    assert not is_compiled(make(ENOUGH - 1))
     assert caplog.messages == []
-    assert is_compiled(make(CPU, WORTHWHILE_PIXELS))
+    assert is_compiled(make(ENOUGH))
     assert len(caplog.messages) == 1
     assert "Compiling" in caplog.text
 
 
-def test_a_gpu_is_not_compiled_for(backbone, compiler):
+def test_a_gpu_needs_more_to_do(backbone, compiler):
     gpu = torch.device("cuda")
-    assert not is_compiled(feature_extractor(backbone, TAPS, torch.float32, gpu, 10**12))
+    make = partial(feature_extractor, backbone, TAPS, torch.float32, gpu, BATCH)
+    assert not is_compiled(make(WORTHWHILE_PIXELS["cuda"] - 1))
+    assert is_compiled(make(WORTHWHILE_PIXELS["cuda"]))
 
 
 def test_without_a_compiler_the_log_says_so_and_the_numbers_are_the_same(
     backbone, monkeypatch, caplog
 ):
     monkeypatch.setenv("CXX", "no-such-compiler")
-    extract = feature_extractor(backbone, TAPS, torch.float32, CPU, WORTHWHILE_PIXELS)
+    extract = feature_extractor(backbone, TAPS, torch.float32, CPU, BATCH, ENOUGH)
     assert not is_compiled(extract)
     assert "not compiled" in caplog.text
     assert "no C++ compiler" in caplog.text
@@ -74,7 +78,7 @@ def test_what_was_compiled_serves_the_next_job_with_the_same_network(backbone, c
     other = build_backbone("googlenet_caffe", None, seed=1)
 
     def make(network=backbone, taps=TAPS, arithmetic=torch.float32):
-        return feature_extractor(network, taps, arithmetic, CPU, WORTHWHILE_PIXELS)
+        return feature_extractor(network, taps, arithmetic, CPU, BATCH, ENOUGH)
 
     first = make()
     assert make() is first
@@ -90,16 +94,24 @@ def test_what_was_compiled_serves_the_next_job_with_the_same_network(backbone, c
 )
 def test_compiled_computes_the_same(backbone, monkeypatch, tmp_path):
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
-    monkeypatch.setattr(compilation, "WORTHWHILE_PIXELS", 0)
-    extract = feature_extractor(backbone, TAPS, torch.float32, CPU, 1)
+    extract = feature_extractor(backbone, TAPS, torch.float32, CPU, BATCH, ENOUGH)
     assert is_compiled(extract)
-    for seed in (0, 1):
-        pixels = torch.rand(4, 1, 32, 32, generator=torch.Generator().manual_seed(seed)) * 255
+    for faces in (3, BATCH):  # a batch need not be whole
+        pixels = torch.rand(faces, 1, 32, 32) * 255
         found = extract(pixels)["maxpool1"]
         wanted = extract_features(backbone, pixels, TAPS, torch.float32)["maxpool1"]
-        assert found.shape == wanted.shape == (4, 64, 2, 2)
+        assert found.shape == wanted.shape == (faces, 64, 2, 2)
         assert found.dtype == torch.float32
         assert (found - wanted).abs().max() <= 1e-5 * wanted.abs().max()
+    # The weights are frozen into it, and no call asks for another compilation.
+    state = {name: value.clone() for name, value in backbone.state_dict().items()}
+    try:
+        for weight in backbone.state_dict().values():
+            weight.zero_()
+        with torch._dynamo.config.patch(error_on_recompile=True):
+            assert torch.equal(extract(pixels)["maxpool1"], found)
+    finally:
+        backbone.load_state_dict(state)
 
 
 def test_a_compiler_that_fails_is_announced_and_done_without(
@@ -110,7 +122,7 @@ def test_a_compiler_that_fails_is_announced_and_done_without(
 
     monkeypatch.setattr(torch, "compile", lambda *_, **__: failing)
     monkeypatch.setattr(compilation, "_compiled", {})
-    extract = feature_extractor(backbone, TAPS, torch.float32, CPU, WORTHWHILE_PIXELS)
+    extract = feature_extractor(backbone, TAPS, torch.float32, CPU, BATCH, ENOUGH)
     pixels = torch.rand(2, 1, 32, 32) * 255
     wanted = extract_features(backbone, pixels, TAPS, torch.float32)
     for _ in range(2):

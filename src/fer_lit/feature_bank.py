@@ -18,11 +18,12 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from itertools import compress
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -33,36 +34,26 @@ from fer_lit.cache import cache_folder
 from fer_lit.errors import ConfigError
 from fer_lit.faces.views import FaceViews
 from fer_lit.files import write_text
+from fer_lit.heap import large_blocks_kept
 from fer_lit.networks.backbone import Backbone
 from fer_lit.networks.compilation import Extractor, feature_extractor
 from fer_lit.progress import image_progress
+from fer_lit.stored_features import StoredFeatures
 
 FORMAT = 1
 """Raised whenever the same key would mean other numbers."""
-_BATCH = {"cpu": 64, "cuda": 512}  # faces in one pass; larger gains nothing there
+_BATCH_PIXELS = {"cpu": 32 * 224**2, "cuda": 512 * 224**2}  # of one pass; more gains nothing
+_WRITE_EVERY = 8  # batches: a few seconds of work on a CPU, and on a GPU few enough waits for it
+_KEPT_VIEWS = 3  # opened for reading at a time, which bounds memory whatever the number of views
 
 log = logging.getLogger(__name__)
 
 
-class StoredFeatures:
-    """Features of one view at one tap on disk, memory-mapped, with a map of those present.
+class _OpenView(NamedTuple):
+    """A view opened for reading: on the device where it is read."""
 
-    Args:
-        stem: path of the two files without `.features.npy` and `.present.npy`.
-        shape: (faces, channels, grid, grid).
-        dtype: of the stored features.
-    """
-
-    def __init__(self, stem: Path, shape: tuple[int, ...], dtype: np.dtype):
-        self.values = _open_or_create(stem.with_name(f"{stem.name}.features.npy"), shape, dtype)
-        self.present = _open_or_create(stem.with_name(f"{stem.name}.present.npy"), shape[:1], bool)
-
-    def write(self, indices: np.ndarray, features: np.ndarray) -> None:
-        """Store features, and only then say that they are there."""
-        self.values[indices] = features
-        self.values.flush()
-        self.present[indices] = True
-        self.present.flush()
+    present: Tensor
+    features: dict[str, Tensor]
 
 
 class FeatureBank:
@@ -92,9 +83,9 @@ class FeatureBank:
         self._taps = dict(taps)
         self._arithmetic = arithmetic
         self._device = device
-        self._batch_size = _BATCH[device.type]
+        self._batch_size = max(1, _BATCH_PIXELS[device.type] // views.image_size**2)
         self._dtype = np.dtype("float32" if arithmetic == torch.float32 else "float16")
-        self._opened: dict[tuple[int, str], StoredFeatures] = {}
+        self._open_view = lru_cache(maxsize=_KEPT_VIEWS)(self._open)
         self._key = {
             "format": FORMAT,
             **faces,
@@ -133,7 +124,8 @@ class FeatureBank:
         )
         if missing:
             self._pixels_to_come = missing * self._views.image_size**2
-            with image_progress("Computing features", missing) as advance:
+            self._open_view.cache_clear()
+            with image_progress("Computing features", missing) as advance, large_blocks_kept():
                 for view, indices in wanted.items():
                     self._fill_view(view, indices, advance)
 
@@ -150,18 +142,24 @@ class FeatureBank:
         Raises:
             KeyError: a feature is not there; `fill` computes it.
         """
-        rows = indices.cpu().numpy()
-        features = {}
-        for tap in self._taps:
-            stored = self._stored(view, tap)
-            if not stored.present[rows].all():
-                raise KeyError(f"view {view} of some faces is not in the bank at {tap}")
-            features[tap] = torch.from_numpy(stored.values[rows]).to(indices.device).float()
-        return features
+        stored = self._open_view(view, indices.device)
+        if not stored.present[indices].all():
+            raise KeyError(f"view {view} of some faces is not in the bank")
+        return {tap: features[indices].float() for tap, features in stored.features.items()}
+
+    def _open(self, view: int, device: torch.device) -> _OpenView:
+        stored = {tap: self._stored(view, tap) for tap in self._taps}
+        present = np.logical_and.reduce([features.present() for features in stored.values()])
+        return _OpenView(
+            torch.from_numpy(present).to(device),
+            {tap: features.map().to(device) for tap, features in stored.items()},
+        )
 
     def _plan(self, view: int, indices: np.ndarray) -> list[tuple[dict[str, int], np.ndarray]]:
         """Return what is missing: groups of faces, and the taps that all of a group lack."""
-        absent = np.stack([~self._stored(view, tap).present[indices] for tap in self._taps], axis=1)
+        absent = np.stack(
+            [~self._stored(view, tap).present()[indices] for tap in self._taps], axis=1
+        )
         return [
             (
                 dict(compress(self._taps.items(), lacking)),
@@ -178,28 +176,42 @@ class FeatureBank:
             # Asked again: another process may have computed them while this one waited.
             for taps, rows in self._plan(view, indices):
                 extract = feature_extractor(
-                    self._backbone, taps, self._arithmetic, self._device, self._pixels_to_come
+                    self._backbone,
+                    taps,
+                    self._arithmetic,
+                    self._device,
+                    self._batch_size,
+                    self._pixels_to_come,
                 )
-                for start in range(0, len(rows), self._batch_size):
-                    batch = rows[start : start + self._batch_size]
-                    self._compute(view, batch, extract)
-                    advance(len(batch))
+                for part in _parts(rows, _WRITE_EVERY * self._batch_size):
+                    self._fill_part(view, part, extract, advance)
 
-    def _compute(self, view: int, rows: np.ndarray, extract: Extractor) -> None:
-        # Repeated up to a whole batch: a compiled network takes one size only.
-        whole = np.resize(rows, self._batch_size)
-        pixels = self._views(torch.from_numpy(whole).to(self._device), view)
-        for tap, features in extract(pixels).items():
-            values = features[: len(rows)].cpu().numpy()
-            self._stored(view, tap).write(rows, _narrow(values, self._dtype, tap))
+    def _fill_part(
+        self, view: int, rows: np.ndarray, extract: Extractor, advance: Callable[[int], None]
+    ) -> None:
+        """Compute and write; when interrupted, write what is computed."""
+        done: list[dict[str, Tensor]] = []
+        try:
+            for batch in _parts(rows, self._batch_size):
+                done.append(extract(self._views(torch.from_numpy(batch).to(self._device), view)))
+                advance(len(batch))
+        finally:
+            self._write(view, rows, done)
+
+    def _write(self, view: int, rows: np.ndarray, done: list[dict[str, Tensor]]) -> None:
+        for tap in done[0] if done else ():
+            features = torch.cat([batch[tap] for batch in done]).cpu().numpy()
+            narrowed = _narrow(features, self._dtype, tap)
+            self._stored(view, tap).write(rows[: len(features)], narrowed)
 
     def _stored(self, view: int, tap: str) -> StoredFeatures:
-        if (view, tap) not in self._opened:
-            grid = self._taps[tap]
-            shape = (len(self._views), self._backbone.channels[tap], grid, grid)
-            stem = self.folder(view) / f"view{view}_{tap}_{grid}"
-            self._opened[view, tap] = StoredFeatures(stem, shape, self._dtype)
-        return self._opened[view, tap]
+        grid = self._taps[tap]
+        shape = (len(self._views), self._backbone.channels[tap], grid, grid)
+        return StoredFeatures(self.folder(view) / f"view{view}_{tap}_{grid}", shape, self._dtype)
+
+
+def _parts(rows: np.ndarray, size: int) -> list[np.ndarray]:
+    return np.split(rows, range(size, len(rows), size))
 
 
 @contextmanager
@@ -215,22 +227,6 @@ def _alone_in(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def _open_or_create(path: Path, shape: tuple[int, ...], dtype: np.dtype | type) -> np.memmap:
-    """Map a file, created full of zeros (sparse on most file systems) if it is not there."""
-    if not path.exists():
-        aside = path.with_suffix(f".{os.getpid()}")
-        np.lib.format.open_memmap(aside, mode="w+", dtype=dtype, shape=shape).flush()
-        # A link, unlike a renaming, never replaces a file that another process just created.
-        try:
-            os.link(aside, path)
-        except FileExistsError:
-            pass
-        except OSError:  # a file system without links
-            aside.replace(path)
-        aside.unlink(missing_ok=True)
-    return np.load(path, mmap_mode="r+")
 
 
 def _narrow(features: np.ndarray, dtype: np.dtype, tap: str) -> np.ndarray:
