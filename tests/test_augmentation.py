@@ -81,6 +81,22 @@ def test_scale_2_doubles_distances_from_the_centre():
     torch.testing.assert_close(found, wanted.expand(48, 48).mT, rtol=0, atol=1e-3)
 
 
+@pytest.mark.parametrize("size", [64, 40])
+def test_all_draws_together_give_what_grid_sample_gives(size):
+    faces = torch.randint(0, 256, (20, 48, 48), dtype=torch.uint8)
+    draws = Augmentation(flip=0.5, translate=30, scale=(0.5, 1.5), seed=0).draw(1, 20)
+    reflection, shift_x, shift_y, scale = draws.unbind(1)
+    maps = torch.zeros(20, 2, 3)
+    maps[:, 0, 0], maps[:, 0, 2] = reflection / scale, -reflection * shift_x / scale
+    maps[:, 1, 1], maps[:, 1, 2] = 1 / scale, -shift_y / scale
+    grid = torch.nn.functional.affine_grid(maps, [20, 1, size, size], align_corners=False)
+    wanted = torch.nn.functional.grid_sample(
+        faces[:, None].float(), grid, padding_mode="border", align_corners=False
+    )
+    wanted *= (grid.abs() <= 1).all(-1)[:, None]
+    torch.testing.assert_close(resample(faces, draws, size), wanted, rtol=0, atol=0.01)
+
+
 def test_outside_of_the_face_is_black():
     white = torch.full((1, 48, 48), 255, dtype=torch.uint8)
     halved = torch.zeros(48, 48)

@@ -107,6 +107,14 @@ def test_validation_serves_every_face_in_order(faces):
         assert torch.cat(batches).tolist() == data.split.validation.tolist()
 
 
+def test_stored_features_validate_in_few_batches(faces):
+    data = build(faces, batch_size=4)
+    data.bank = StubBank()
+    (batch,) = data.val_dataloader()
+    assert batch.tolist() == data.split.validation.tolist()
+    assert max(len(batch) for batch in data.train_dataloader()) == 4
+
+
 def test_training_serves_every_face_shuffled_anew(faces):
     data = build(faces)
     torch.manual_seed(0)

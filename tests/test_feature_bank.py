@@ -331,6 +331,16 @@ def test_a_failure_while_writing_does_not_claim_the_features(backbone, monkeypat
     assert not opened(backbone)._stored(0, "maxpool1").present().any()
 
 
+def test_a_disk_without_room_is_an_error_before_anything_is_computed(backbone, monkeypatch, runs):
+    # A view of 16 faces, with 64 x 2 x 2 and 256 numbers of 4 bytes.
+    monkeypatch.setattr(feature_bank, "disk_usage", lambda folder: SimpleNamespace(free=32_768))
+    with pytest.raises(ConfigError, match=r"FER_LIT_CACHE=.* 0 MB are free; make room there"):
+        opened(backbone).fill(everything(0, 1))
+    assert runs["input"] == 0
+    opened(backbone).fill(everything(0))
+    assert runs["input"] == FACES
+
+
 def test_a_feature_that_is_not_there_is_an_error(backbone):
     bank = opened(backbone)
     with pytest.raises(KeyError, match="view 0 of some faces is not in the bank"):
@@ -439,10 +449,20 @@ def mapped_files(folder: Path) -> set[str]:
     return {line.split()[-1] for line in lines if str(folder) in line}
 
 
-def test_bfloat16_changes_features_by_little_and_accuracy_by_less_than_half_a_point():
+def test_what_another_process_added_is_found(backbone):
+    first, second = opened(backbone), opened(backbone)
+    first.fill({0: np.arange(4)})
+    first.read(torch.arange(4), 0)
+    second.fill(everything(0))
+    first.fill(everything(0))
+    first.read(torch.arange(FACES), 0)
+
+
+def test_bfloat16_changes_features_by_little_and_accuracy_by_less_than_half_a_point(monkeypatch):
     # The demo's network, taps and input size, at which a head on drawn faces does well.
     from fer_lit.networks.weights import build_backbone, calibrate_batch_norm
 
+    monkeypatch.setitem(feature_bank._BATCH_PIXELS, "cpu", 64 * 64**2)
     faces = draw_faces(["angry", "happy", "neutral"], 1500, 0)
     views = FaceViews(faces.pixels, MATLAB, 64)
     network = build_backbone("googlenet", None)

@@ -104,8 +104,8 @@ class EmotionClassifier(L.LightningModule):
         """Log both parts together, since training of the epoch is over: one row of a table."""
         epoch = {}
         for part in self.metrics:
-            epoch |= self._measure(part)
-        epoch |= self._recalls(epoch)
+            if self._seen[part]:  # nothing is trained on before a validation alone
+                epoch |= self._measure(part)
         self.log_dict({name: value for name, value in epoch.items() if value.ndim == 0})
         self.history.append({name: value.tolist() for name, value in epoch.items()})
 
@@ -195,13 +195,11 @@ class EmotionClassifier(L.LightningModule):
             torch.cat([batch.logits for batch in seen]), torch.cat([batch.labels for batch in seen])
         )
         self.metrics[part].reset()
-        return {f"{part}loss": (losses * sizes).sum() / sizes.sum(), **measured}
-
-    def _recalls(self, epoch: dict[str, Tensor]) -> dict[str, Tensor]:
+        recalls = zip(self.hparams.classes, measured[f"{part}recall"], strict=True)
         return {
-            f"{part}recall_{emotion}": recall
-            for part in self.metrics
-            for emotion, recall in zip(self.hparams.classes, epoch[f"{part}recall"], strict=True)
+            f"{part}loss": (losses * sizes).sum() / sizes.sum(),
+            **measured,
+            **{f"{part}recall_{emotion}": recall for emotion, recall in recalls},
         }
 
     def _measured_state(self) -> dict[str, Tensor]:

@@ -23,6 +23,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from itertools import compress
 from pathlib import Path
+from shutil import disk_usage
 from typing import NamedTuple
 
 import numpy as np
@@ -41,7 +42,7 @@ from fer_lit.progress import image_progress
 from fer_lit.stored_features import StoredFeatures
 
 FORMAT = 1
-"""Raised whenever the same key would mean other numbers."""
+"""Raised whenever the same key would mean other numbers, but for rounding."""
 _BATCH_PIXELS = {"cpu": 32 * 224**2, "cuda": 512 * 224**2}  # of one pass; more gains nothing
 _WRITE_EVERY = 8  # batches: a few seconds of work on a CPU, and on a GPU few enough waits for it
 _KEPT_VIEWS = 3  # opened for reading at a time, which bounds memory whatever the number of views
@@ -113,6 +114,7 @@ class FeatureBank:
         Args:
             wanted: view → indices of faces.
         """
+        self._open_view.cache_clear()  # another process may have added to it
         total = sum(len(indices) for indices in wanted.values())
         missing = sum(
             len(rows) for view, indices in wanted.items() for _, rows in self._plan(view, indices)
@@ -123,8 +125,8 @@ class FeatureBank:
             f"{missing:,} to compute"
         )
         if missing:
+            self._check_room(missing)
             self._pixels_to_come = missing * self._views.image_size**2
-            self._open_view.cache_clear()
             with image_progress("Computing features", missing) as advance, large_blocks_kept():
                 for view, indices in wanted.items():
                     self._fill_view(view, indices, advance)
@@ -155,6 +157,16 @@ class FeatureBank:
             {tap: features.map().to(device) for tap, features in stored.items()},
         )
 
+    def _check_room(self, missing: int) -> None:
+        """Fail if the disk cannot hold what is to come; writing would end the process."""
+        numbers = sum(self._backbone.channels[tap] * grid**2 for tap, grid in self._taps.items())
+        needed, free = missing * numbers * self._dtype.itemsize, disk_usage(self.folder(0)).free
+        if needed > free:
+            raise ConfigError(
+                f"FER_LIT_CACHE={cache_folder()}: the features need {needed / 1e6:,.0f} MB, and "
+                f"{free / 1e6:,.0f} MB are free; make room there, or name a folder on another disk"
+            )
+
     def _plan(self, view: int, indices: np.ndarray) -> list[tuple[dict[str, int], np.ndarray]]:
         """Return what is missing: groups of faces, and the taps that all of a group lack."""
         absent = np.stack(
@@ -181,6 +193,7 @@ class FeatureBank:
                     self._arithmetic,
                     self._device,
                     self._batch_size,
+                    self._views.image_size,
                     self._pixels_to_come,
                 )
                 for part in _parts(rows, _WRITE_EVERY * self._batch_size):

@@ -7,7 +7,7 @@ import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # mallopt's parameters, from glibc's malloc.h
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4  # mallopt's, from glibc's malloc.h
 _MEGABYTE = 2**20
 
 
@@ -23,11 +23,12 @@ def large_blocks_kept() -> Iterator[None]:
         yield
         return
     libc = ctypes.CDLL(None)
-    libc.mallopt(_MMAP_THRESHOLD, 1024 * _MEGABYTE)
+    libc.mallopt(_MMAP_MAX, 0)
     libc.mallopt(_TRIM_THRESHOLD, 2047 * _MEGABYTE)
     try:
         yield
     finally:
+        libc.mallopt(_MMAP_MAX, 65_536)  # the default
         # Where the dynamic thresholds of glibc end up in a process with large blocks.
         libc.mallopt(_MMAP_THRESHOLD, 32 * _MEGABYTE)
         libc.mallopt(_TRIM_THRESHOLD, 64 * _MEGABYTE)

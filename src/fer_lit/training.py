@@ -69,6 +69,9 @@ def _train(cfg: DictConfig, run: RunFolder, tracker: Any) -> float:
     watch = Stopwatch()
     device = choose_device(cfg.trainer.accelerator)
     precision = choose_precision(cfg.trainer.precision, device)
+    if precision.backbone == torch.float32:
+        # cuDNN would round the inputs of convolutions to 10 bits.
+        torch.backends.cudnn.allow_tf32 = False
     with watch.measure("faces"):
         faces = load_faces(cfg.data)
         data = build_data(cfg, faces)

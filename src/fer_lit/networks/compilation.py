@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import os
 import shutil
@@ -14,10 +15,11 @@ from torch import Tensor
 from fer_lit.networks.backbone import Backbone
 from fer_lit.networks.features import extract_features
 
-WORTHWHILE_PIXELS = {"cpu": 2_500 * 224**2, "cuda": 500_000 * 224**2}
+WORTHWHILE_PIXELS = {"cpu": 2_000 * 224**2, "cuda": 500_000 * 224**2}
 """Input pixels from which compiling saves more time than it costs, by type of device.
 
-Measured on a CPU (36 s, and 38 to 100 images a second); estimated on a GPU.
+From measurements on a CPU: 20 to 36 s, for twice the speed at 224 pixels and three times at 64, and
+the other conditions of a sweep need no compilation. Estimated on a GPU.
 """
 
 Extractor = Callable[[Tensor], dict[str, Tensor]]
@@ -34,6 +36,7 @@ def feature_extractor(
     arithmetic: torch.dtype,
     device: torch.device,
     batch: int,
+    image_size: int,
     pixels: int,
 ) -> Extractor:
     """Return `extract_features` of pixels alone, compiled if that pays.
@@ -46,19 +49,23 @@ def feature_extractor(
         arithmetic: dtype the convolutions compute in.
         device: where.
         batch: largest number of faces in a batch.
+        image_size: height and width of the input in pixels.
         pixels: input pixels of all faces to come, which decide whether compiling pays.
     """
     extract = partial(extract_features, backbone, taps=dict(taps), arithmetic=arithmetic)
+    key = (backbone.digest(), tuple(taps.items()), arithmetic, device, batch, image_size)
+    if key in _compiled:
+        return _compiled[key]
     if pixels < WORTHWHILE_PIXELS[device.type]:
         return extract
     if not shutil.which(os.environ.get("CXX", "g++")):
         log.info("The network is not compiled, which would be twice as fast: no C++ compiler (g++)")
         return extract
-    key = (backbone.digest(), tuple(taps.items()), arithmetic, batch)
-    if key not in _compiled:
-        log.info("Compiling the network, which takes about a minute and doubles its speed")
-        _compiled.clear()
-        _compiled[key] = _Compiled(extract, batch)
+    log.info("Compiling the network, which takes up to a minute and at least doubles its speed")
+    _compiled.clear()
+    # Of its own: what is traced must stay where it is, and Lightning moves the backbone about.
+    kept = partial(extract_features, copy.deepcopy(backbone), **extract.keywords)
+    _compiled[key] = _Compiled(kept, batch)
     return _compiled[key]
 
 
@@ -84,6 +91,8 @@ class _Compiled:
     def _first(self, pixels: Tensor) -> dict[str, Tensor]:
         from torch._inductor import config as inductor  # takes a second to import
 
+        # Says that no GPU is found where there is none.
+        logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
         compiled = torch.compile(self._extract, dynamic=False)
         try:
             # As an option of `torch.compile` it would come too late: tracing asks for it, too.
