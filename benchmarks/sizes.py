@@ -1,0 +1,110 @@
+"""Accuracy against time for several input sizes, on real photographs, and a plot of it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from matplotlib.figure import Figure
+from program import Program
+from report import environment, markdown_table
+
+from fer_lit.runs import read_sweep
+
+SIZES = (64, 96, 112, 160, 224)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of this sub-command."""
+    parser.add_argument("--root", type=Path, required=True, metavar="FOLDER", help="photographs")
+    parser.add_argument("--network", choices=("googlenet", "googlenet_caffe"), default="googlenet")
+    parser.add_argument("--weights", type=Path, required=True, metavar="FILE")
+    parser.add_argument("--occlusions", nargs="+", default=["none"])
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="where the plot goes, as PNG")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Measure, and print the table; draw the plot."""
+    with TemporaryDirectory(prefix="fer-lit-benchmark-", ignore_cleanup_errors=True) as temporary:
+        program = Program(Path(temporary))
+        points = [point for size in arguments.sizes for point in _measure(program, arguments, size)]
+    if arguments.plot:
+        draw(points).savefig(arguments.plot, dpi=150)
+    sys.stdout.write(f"{markdown_table([_row(point) for point in points])}\n\n{environment()}\n")
+
+
+def _measure(program: Program, arguments: argparse.Namespace, size: int) -> list[dict[str, Any]]:
+    program.run(
+        "-m",
+        f"occlusion={','.join(arguments.occlusions)}",
+        f"data.root={arguments.root.absolute()}",
+        f"data.image_size={size}",
+        f"model={arguments.network}",
+        f"model.weights={arguments.weights.absolute()}",
+        "logger=csv",
+    )
+    return [
+        {
+            "size": size,
+            "occlusion": run["metrics"]["occlusion"],
+            "accuracy": run["metrics"]["validation"]["accuracy"],
+            "faces": run["metrics"]["faces"]["validation"],
+            "seconds": run["provenance"]["seconds"]["features"],
+        }
+        for run in read_sweep(program.sweeps[-1])
+    ]
+
+
+def draw(points: Sequence[dict[str, Any]]) -> Figure:
+    """Return accuracy with its 95 % interval against seconds, a line a condition."""
+    figure = Figure(figsize=(6.5, 4.2), layout="constrained")
+    axes = figure.subplots()
+    for occlusion in dict.fromkeys(point["occlusion"] for point in points):
+        line = [point for point in points if point["occlusion"] == occlusion]
+        seconds = [point["seconds"] for point in line]
+        values = [100 * point["accuracy"] for point in line]
+        low, high = zip(*(_interval(point) for point in line), strict=True)
+        errors = [
+            [value - 100 * end for value, end in zip(values, low, strict=True)],
+            [100 * end - value for value, end in zip(values, high, strict=True)],
+        ]
+        axes.errorbar(seconds, values, errors, marker="o", capsize=3, label=occlusion)
+        for point, x, y in zip(line, seconds, high, strict=True):
+            axes.annotate(
+                f"{point['size']}",
+                (x, 100 * y),
+                xytext=(0, 3),
+                textcoords="offset points",
+                ha="center",
+                fontsize=8,
+            )
+    axes.set_xlim(0, 1.15 * max(point["seconds"] for point in points))
+    axes.set_xlabel("seconds for the features of one condition (above: input size in pixels)")
+    axes.set_ylabel("validation accuracy in %")
+    axes.grid(alpha=0.3)
+    axes.legend(title="occlusion", loc="lower right")
+    return figure
+
+
+def _interval(point: dict[str, Any]) -> tuple[float, float]:
+    from scipy.stats import binomtest
+
+    right = round(point["accuracy"] * point["faces"])
+    return tuple(binomtest(right, point["faces"]).proportion_ci(method="wilson"))
+
+
+def _row(point: dict[str, Any]) -> dict[str, str]:
+    low, high = _interval(point)
+    return {
+        "input, pixels": str(point["size"]),
+        "occlusion": point["occlusion"],
+        "accuracy, % (95 % interval)": (
+            f"{100 * point['accuracy']:.2f} ({100 * low:.1f}–{100 * high:.1f})"
+        ),
+        "seconds for the features": f"{point['seconds']:,.0f}",
+    }
