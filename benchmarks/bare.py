@@ -8,12 +8,8 @@ import time
 import numpy as np
 import torch
 from contenders import BATCH, Material, PooledBlocks, Round, device, finish
+from material import as_they_are
 from torch import Tensor
-
-from fer_lit.augmentation import Augmentation
-from fer_lit.faces.views import FaceViews
-
-_AS_THEY_ARE = Augmentation(flip=0, translate=0, scale=(1, 1), seed=0)
 
 
 class Bare:
@@ -60,9 +56,8 @@ class Bare:
 
     def _faces(self, material: Material) -> Tensor:
         """The compared faces, repeated up to a batch: float32, (B, 1, S, S), 0–255."""
-        pixels = material.load_pixels()[list(material.compared)]
-        views = FaceViews(pixels, _AS_THEY_ARE, material.image_size)
-        return views(torch.from_numpy(np.resize(np.arange(len(pixels)), self._batch_size)), view=0)
+        pixels = material.load_pixels()[np.resize(material.compared, self._batch_size)]
+        return as_they_are(pixels, material.image_size)
 
 
 def _compile(network: torch.nn.Module):

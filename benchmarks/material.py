@@ -51,7 +51,7 @@ def make_material(
     pixels = _decode(folder)
     if weights is None:
         few = pixels[_spread(count, _CALIBRATION)]
-        calibrate_batch_norm(backbone, _as_they_are(few, size))
+        calibrate_batch_norm(backbone, as_they_are(few, size))
     np.save(temporary / "faces.npy", pixels)
     save_file(backbone.state_dict(), temporary / "backbone.safetensors")
     return Material(
@@ -67,7 +67,7 @@ def make_material(
 
 def reference_features(material: Material) -> np.ndarray:
     """Return fer-lit's eager float32 features of the compared faces: (faces, channels)."""
-    pixels = _as_they_are(material.load_pixels()[list(material.compared)], material.image_size)
+    pixels = as_they_are(material.load_pixels()[list(material.compared)], material.image_size)
     features = extract_features(material.load_backbone(), pixels, {TAP: 1}, torch.float32)
     return features[TAP].flatten(1).numpy()
 
@@ -107,7 +107,8 @@ def _decode(folder: Path) -> np.ndarray:
     return np.stack([row.pixels for row in decoded])
 
 
-def _as_they_are(pixels: np.ndarray, size: int) -> torch.Tensor:
+def as_they_are(pixels: np.ndarray, size: int) -> torch.Tensor:
+    """Return faces without augmentation as fer-lit resizes them: float32, (N, 1, size, size)."""
     return FaceViews(pixels, _AS_THEY_ARE, size)(torch.arange(len(pixels)), view=0)
 
 

@@ -14,6 +14,7 @@ from program import Program
 from report import environment, markdown_table
 
 from fer_lit.runs import read_sweep
+from fer_lit.summary import summary_rows
 
 SIZES = (64, 96, 112, 160, 224)
 
@@ -48,36 +49,30 @@ def _measure(program: Program, arguments: argparse.Namespace, size: int) -> list
         f"model.weights={arguments.weights.absolute()}",
         "logger=csv",
     )
+    runs = read_sweep(program.sweeps[-1])
     return [
-        {
-            "size": size,
-            "occlusion": run["metrics"]["occlusion"],
-            "accuracy": run["metrics"]["validation"]["accuracy"],
-            "faces": run["metrics"]["faces"]["validation"],
-            "seconds": run["provenance"]["seconds"]["features"],
-        }
-        for run in read_sweep(program.sweeps[-1])
+        {"size": size, **row, "seconds": run["provenance"]["seconds"]["features"]}
+        for run, row in zip(runs, summary_rows(runs), strict=True)
     ]
 
 
 def draw(points: Sequence[dict[str, Any]]) -> Figure:
-    """Return accuracy with its 95 % interval against seconds, a line a condition."""
+    """Return accuracy with its 95 % interval, in %, against seconds, a line a condition."""
     figure = Figure(figsize=(6.5, 4.2), layout="constrained")
     axes = figure.subplots()
     for occlusion in dict.fromkeys(point["occlusion"] for point in points):
         line = [point for point in points if point["occlusion"] == occlusion]
         seconds = [point["seconds"] for point in line]
-        values = [100 * point["accuracy"] for point in line]
-        low, high = zip(*(_interval(point) for point in line), strict=True)
+        values = [point["accuracy"] for point in line]
         errors = [
-            [value - 100 * end for value, end in zip(values, low, strict=True)],
-            [100 * end - value for value, end in zip(values, high, strict=True)],
+            [point["accuracy"] - point["low"] for point in line],
+            [point["high"] - point["accuracy"] for point in line],
         ]
         axes.errorbar(seconds, values, errors, marker="o", capsize=3, label=occlusion)
-        for point, x, y in zip(line, seconds, high, strict=True):
+        for point in line:
             axes.annotate(
                 f"{point['size']}",
-                (x, 100 * y),
+                (point["seconds"], point["high"]),
                 xytext=(0, 3),
                 textcoords="offset points",
                 ha="center",
@@ -91,20 +86,12 @@ def draw(points: Sequence[dict[str, Any]]) -> Figure:
     return figure
 
 
-def _interval(point: dict[str, Any]) -> tuple[float, float]:
-    from scipy.stats import binomtest
-
-    right = round(point["accuracy"] * point["faces"])
-    return tuple(binomtest(right, point["faces"]).proportion_ci(method="wilson"))
-
-
 def _row(point: dict[str, Any]) -> dict[str, str]:
-    low, high = _interval(point)
     return {
         "input, pixels": str(point["size"]),
         "occlusion": point["occlusion"],
         "accuracy, % (95 % interval)": (
-            f"{100 * point['accuracy']:.2f} ({100 * low:.1f}–{100 * high:.1f})"
+            f"{point['accuracy']:.2f} ({point['low']:.1f}–{point['high']:.1f})"
         ),
         "seconds for the features": f"{point['seconds']:,.0f}",
     }
