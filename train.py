@@ -7,7 +7,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from fer_lit import commandline
+from fer_lit import commandline, train_command
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
@@ -16,11 +16,11 @@ def job(cfg: DictConfig) -> float:
     from fer_lit.training import train  # late: help and wrong options must not wait for torch
 
     hydra_cfg = HydraConfig.get()
-    commandline.exact_taps(cfg, hydra_cfg.overrides.task)
+    train_command.exact_taps(cfg, hydra_cfg.overrides.task)
     sweep = Path(hydra_cfg.sweep.dir).name if hydra_cfg.mode == RunMode.MULTIRUN else None
     resolved = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     return train(OmegaConf.create(resolved), Path(hydra_cfg.runtime.output_dir), sweep)
 
 
 if __name__ == "__main__":
-    commandline.run(job, conf=Path(__file__).parent.absolute() / "conf")
+    commandline.run(job, Path(__file__).parent.absolute() / "conf", train_command.checked)

@@ -1,0 +1,93 @@
+"""The command line of `train.py`: every job checked before the first one starts, and the demo."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from omegaconf import DictConfig, OmegaConf
+
+from fer_lit.commandline import compose_job, parse, refuse_several_values
+from fer_lit.validation import check
+
+_GROUPS = ("data", "model", "occlusion", "logger", "augmentation")
+_PHOTOGRAPHS_ONLY = ("experiment", "data", "data.root", "data.on_bad_image")
+"""Overrides that the demo replaces or has no use for."""
+
+
+def checked(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments to run: those given, or those of the demo.
+
+    Raises:
+        ConfigError: an option of a job cannot work.
+    """
+    flags = [argument for argument in arguments if argument.startswith("-")]
+    overrides = [
+        # Hydra refuses taps that the default has not, unless they are added by force.
+        f"++{argument}" if argument.startswith("model.taps=") else argument
+        for argument in arguments
+        if not argument.startswith("-")
+    ]
+    configs = _compose_jobs(overrides, multirun=bool(flags))
+    if not _have_photographs(configs):
+        overrides = _demo(overrides)
+        _compose_jobs(overrides, multirun=bool(flags))
+        _announce_demo()
+    return flags + overrides
+
+
+def exact_taps(cfg: DictConfig, overrides: Sequence[str]) -> None:
+    """Make `model.taps={…}` mean these taps and no others; Hydra would add them to the default."""
+    for override in parse(overrides):
+        if override.key_or_group == "model.taps" and isinstance(override.value(), dict):
+            cfg.model.taps = {str(tap): grid for tap, grid in override.value().items()}
+
+
+def _compose_jobs(overrides: list[str], multirun: bool) -> list[DictConfig]:
+    """Return the checked configuration of each job."""
+    if not multirun:
+        refuse_several_values(overrides, "several values need -m (--multirun)")
+    jobs = BasicSweeper.split_arguments(parse(overrides), max_batch_size=None)[0]
+    return [_compose(job) for job in jobs]
+
+
+def _compose(overrides: Sequence[str]) -> DictConfig:
+    cfg = compose_job("config", overrides, _GROUPS)
+    exact_taps(cfg, overrides)
+    OmegaConf.resolve(cfg)
+    check(cfg)
+    return cfg
+
+
+def _have_photographs(configs: Sequence[DictConfig]) -> bool:
+    """Whether the photographs that the jobs want are there, fetched if they must and may be."""
+    from fer_lit.faces.sources import locate_photographs
+
+    logging.basicConfig(format="%(message)s", level=logging.INFO)
+    wanted = {
+        (cfg.data.root, tuple(cfg.data.classes), cfg.data.download)
+        for cfg in configs
+        if cfg.data.name == "fer2013"
+    }
+    return all(locate_photographs(*place) is not None for place in wanted)
+
+
+def _demo(overrides: Sequence[str]) -> list[str]:
+    """Return the overrides of the demo: those given, but for the ones about photographs."""
+    parsed = zip(overrides, parse(overrides), strict=True)
+    kept = [text for text, item in parsed if item.key_or_group not in _PHOTOGRAPHS_ONLY]
+    return ["experiment=demo", *kept]
+
+
+def _announce_demo() -> None:
+    from rich.console import Console
+    from rich.panel import Panel
+
+    text = (
+        "No photographs were found, so this runs [bold]experiment=demo[/]: faces drawn by the "
+        "program and a network with random weights. The results say [bold]data: synthetic[/] and "
+        "say nothing about people.\n\n"
+        "With the photographs: python train.py … data.root=FOLDER (see the README)"
+    )
+    Console().print(Panel(text, title="DEMO", border_style="yellow"))
