@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
@@ -35,14 +36,21 @@ def run(
     arguments = sys.argv[1:]
     try:
         if not any(_is_other_flag(argument) for argument in arguments):
-            with initialize_config_dir(str(conf), version_base="1.3"):
+            with errors_in_one_line(), initialize_config_dir(str(conf), version_base="1.3"):
                 sys.argv[1:] = checked(arguments)
         job()
-    except ConfigError as error:
-        sys.exit(f"{Path(sys.argv[0]).name}: {error}")
     except KeyboardInterrupt:
         sys.stderr.write("\nStopped. Finished runs and the features computed so far are kept.\n")
         sys.exit(130)
+
+
+@contextmanager
+def errors_in_one_line() -> Iterator[None]:
+    """Exit with a line instead of a traceback where the input is wrong."""
+    try:
+        yield
+    except ConfigError as error:
+        sys.exit(f"{Path(sys.argv[0]).name}: {error}")
 
 
 def compose_job(config: str, overrides: Sequence[str], groups: Sequence[str]) -> DictConfig:

@@ -84,7 +84,7 @@ class FeatureBank:
         self._taps = dict(taps)
         self._arithmetic = arithmetic
         self._device = device
-        self._batch_size = max(1, _BATCH_PIXELS[device.type] // views.image_size**2)
+        self._batch_size = faces_in_a_pass(device, views.image_size)
         self._dtype = np.dtype("float32" if arithmetic == torch.float32 else "float16")
         self._open_view = lru_cache(maxsize=_KEPT_VIEWS)(self._open)
         self._key = {
@@ -221,6 +221,11 @@ class FeatureBank:
         grid = self._taps[tap]
         shape = (len(self._views), self._backbone.channels[tap], grid, grid)
         return StoredFeatures(self.folder(view) / f"view{view}_{tap}_{grid}", shape, self._dtype)
+
+
+def faces_in_a_pass(device: torch.device, image_size: int) -> int:
+    """Return how many faces go through the backbone together, whatever their size in memory."""
+    return max(1, _BATCH_PIXELS[device.type] // image_size**2)
 
 
 def _parts(rows: np.ndarray, size: int) -> list[np.ndarray]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 
 from fer_lit.faces.datamodule import FaceDataModule
 from fer_lit.files import replacing
@@ -83,21 +85,31 @@ def draw_curves(epochs: list[Mapping[str, Any]], title: str) -> Figure:
 
 def draw_confusion_matrix(matrix: np.ndarray, classes: list[str], title: str) -> Figure:
     """Draw counts, (classes, classes), rows: the label; shaded by the share of the row."""
-    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     side = 1.9 + 0.75 * len(classes)
     figure = Figure(figsize=(side + 0.6, side), layout="constrained")
     axis = figure.subplots()
-    image = axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    image = plot_confusion_matrix(axis, matrix, classes)
     figure.colorbar(image, label="share of the label's faces")
-    for (row, column), share in np.ndenumerate(shares):
-        text = f"{matrix[row, column]:,}\n{share:.0%}"
-        axis.text(column, row, text, ha="center", va="center", color="w" if share > 0.5 else "k")
-    ticks = np.arange(len(classes))
-    axis.set_xticks(ticks, classes, rotation=30, ha="right")
-    axis.set_yticks(ticks, classes)
-    axis.set(xlabel="prediction", ylabel="label")
     axis.set_title(title, fontsize=10)
     return figure
+
+
+def plot_confusion_matrix(
+    axis: Axes, matrix: np.ndarray, classes: Sequence[str], font_size: float = 10
+) -> AxesImage:
+    """Draw counts, (classes, classes), rows: the label, into an axis, with shares of the row."""
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    image = axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    style = {"ha": "center", "va": "center", "fontsize": font_size}
+    for (row, column), share in np.ndenumerate(shares):
+        text = f"{matrix[row, column]:,}\n{share:.0%}"
+        axis.text(column, row, text, color="w" if share > 0.5 else "k", **style)
+    ticks = np.arange(len(classes))
+    axis.set_xticks(ticks, classes, rotation=30, ha="right", fontsize=font_size)
+    axis.set_yticks(ticks, classes, fontsize=font_size)
+    axis.set_xlabel("prediction", fontsize=font_size)
+    axis.set_ylabel("label", fontsize=font_size)
+    return image
 
 
 def _save(figure: Figure, path: Path) -> None:

@@ -13,6 +13,13 @@ from fer_lit.faces.face_set import SIZE
 FILLS = ("noise", "black", "gray", "mean", "blur")
 BLUR_SIGMA = 4.0
 """Standard deviation of the blur in pixels: enough to dissolve an eye, which is about 8 wide."""
+PAPER_BANDS = {
+    "none": (slice(0, 0), slice(0, SIZE)),
+    "eyes": (slice(10, 20), slice(0, SIZE)),
+    "nose": (slice(20, 30), slice(0, SIZE)),
+    "mouth": (slice(30, 40), slice(0, SIZE)),
+}
+"""Rows and columns that each condition of Dobeš & Sabolová covers."""
 _CHUNK = 2048  # faces occluded at a time, which bounds the memory of noise and blur to 20 MB
 
 

@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from fer_lit.files import write_json, write_text
 
-_PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "numpy", "fer-lit")
+_PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "grad-cam", "numpy", "fer-lit")
 
 
 class RunFolder:
@@ -40,15 +40,7 @@ class RunFolder:
     def start(self, cfg: DictConfig) -> None:
         """Write the resolved configuration, and how the run was started."""
         write_text(self.path / "config.yaml", OmegaConf.to_yaml(cfg))
-        self.record(
-            status="running",
-            started=datetime.now().astimezone().isoformat(timespec="seconds"),
-            command=[Path(sys.argv[0]).name, *sys.argv[1:]],
-            git_commit=_git_commit(),
-            python=".".join(map(str, sys.version_info[:3])),
-            packages={package: version(package) for package in _PACKAGES},
-            processors=os.cpu_count(),
-        )
+        self.record(status="running", **describe_process())
 
     def record(self, **facts: Any) -> None:
         """Add facts to `provenance.json`."""
@@ -59,6 +51,18 @@ class RunFolder:
         """Say that the run failed, and why; the traceback goes to `error.txt`."""
         write_text(self.path / "error.txt", "".join(traceback.format_exception(error)))
         self.record(status="failed", error=one_line(error))
+
+
+def describe_process() -> dict[str, Any]:
+    """Return when and how this program was started, and on what versions it runs."""
+    return {
+        "started": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "git_commit": _git_commit(),
+        "python": ".".join(map(str, sys.version_info[:3])),
+        "packages": {package: version(package) for package in _PACKAGES},
+        "processors": os.cpu_count(),
+    }
 
 
 def read_run(folder: Path) -> dict[str, Any]:

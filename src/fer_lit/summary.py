@@ -9,16 +9,12 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from scipy.stats import binomtest
 
+from fer_lit.occlusion import PAPER_BANDS, Occlusion
+
 PAPER_ACCURACY = {"none": 74.20, "eyes": 72.01, "nose": 70.21, "mouth": 52.10}
 """Validation accuracy in % in Dobeš & Sabolová, "Emotion Recognition Using Pretrained Deep Neural
 Networks", for the occlusions of the same names and `PAPER_CLASSES`."""
 PAPER_CLASSES = ["angry", "happy", "neutral"]
-_PAPER_BANDS = {  # top, height, width, fill
-    "none": (0, 0, 48, "noise"),
-    "eyes": (10, 10, 48, "noise"),
-    "nose": (20, 10, 48, "noise"),
-    "mouth": (30, 10, 48, "noise"),
-}
 
 Row = dict[str, Any]
 
@@ -31,7 +27,7 @@ def summary_rows(runs: Sequence[Mapping[str, Any]]) -> list[Row]:
     What differs between the runs, other than the occlusion, has columns of its own. A run that did
     not finish has a `status` and no figures.
     """
-    varied = _varied_options([run["config"] for run in runs])
+    varied = varied_options([run["config"] for run in runs])
     classes = dict.fromkeys(emotion for run in runs for emotion in run["config"].data.classes)
     return [_row(run, varied, list(classes)) for run in runs]
 
@@ -61,7 +57,7 @@ def _row(run: Mapping[str, Any], varied: Sequence[str], classes: Sequence[str]) 
     for column in ("accuracy", "low", "high", "macro_f1", *map(_recall, classes)):
         row[column] = figures.get(column)
     row["seconds"] = run["provenance"].get("seconds", {}).get("total")
-    row["paper"] = _paper(cfg)
+    row["paper"] = paper_accuracy(cfg)
     return row
 
 
@@ -85,17 +81,19 @@ def _recall(emotion: str) -> str:
     return f"recall_{emotion}"
 
 
-def _paper(cfg: DictConfig) -> float | None:
-    band = (cfg.occlusion.top, cfg.occlusion.height, cfg.occlusion.width, cfg.occlusion.fill)
+def paper_accuracy(cfg: DictConfig) -> float | None:
+    """Return the paper's accuracy in % for a run on photographs that is comparable, else None."""
+    occlusion = Occlusion(**cfg.occlusion)
     comparable = (
         cfg.data.name == "fer2013"
         and list(cfg.data.classes) == PAPER_CLASSES
-        and band == _PAPER_BANDS.get(cfg.occlusion.name)
+        and occlusion.fill == "noise"
+        and occlusion.band == PAPER_BANDS.get(occlusion.name)
     )
     return PAPER_ACCURACY[cfg.occlusion.name] if comparable else None
 
 
-def _varied_options(configs: Sequence[DictConfig]) -> list[str]:
+def varied_options(configs: Sequence[DictConfig]) -> list[str]:
     """Return the options in which the runs differ, or runs with the same occlusion's name do.
 
     Two occlusions of different names differ in their bands, which says no more than the names.

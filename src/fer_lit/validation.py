@@ -20,13 +20,16 @@ WEIGHT_FILES = (".safetensors", ".pth", ".pt", ".caffemodel")
 PRECISIONS = ("auto", "32", "bf16-mixed", "16-mixed")
 
 
-class _Rule(NamedTuple):
+class Rule(NamedTuple):
+    """What an option must be: the test, and what is wanted in words."""
+
     option: str
     holds: Callable[[Any], bool]
     wanted: str
 
 
-def _whole(least: int) -> tuple[Callable[[Any], bool], str]:
+def whole(least: int) -> tuple[Callable[[Any], bool], str]:
+    """Return test and words for a whole number of at least `least`."""
     return lambda v: type(v) is int and v >= least, f"a whole number of at least {least}"
 
 
@@ -34,7 +37,8 @@ def _number(holds: Callable[[float], bool], wanted: str) -> tuple[Callable[[Any]
     return lambda v: type(v) in (int, float) and math.isfinite(v) and holds(v), wanted
 
 
-def _one_of(*values: Any) -> tuple[Callable[[Any], bool], str]:
+def one_of(*values: Any) -> tuple[Callable[[Any], bool], str]:
+    """Return test and words for one of `values`."""
     return lambda v: v in values, f"one of {', '.join(map(str, values))}"
 
 
@@ -47,8 +51,8 @@ _SHARE = _number(lambda v: 0 <= v < 1, "a number from 0 up to, but not, 1")
 _FLAG = (lambda v: type(v) is bool, "true or false")
 
 _RULES = (
-    _Rule("seed", *_number(lambda v: type(v) is int and 0 <= v < 2**32, "a whole number from 0")),
-    _Rule(
+    Rule("seed", *_number(lambda v: type(v) is int and 0 <= v < 2**32, "a whole number from 0")),
+    Rule(
         "data.classes",
         lambda v: (
             isinstance(v, list)
@@ -57,47 +61,47 @@ _RULES = (
         ),
         "a list of at least two different emotions, such as [angry,happy]",
     ),
-    _Rule("data.name", *_one_of("fer2013", "synthetic")),
-    _Rule("data.image_size", *_whole(32)),
+    Rule("data.name", *one_of("fer2013", "synthetic")),
+    Rule("data.image_size", *whole(32)),
     # The head standardises by the batch, which takes two faces.
-    _Rule("data.batch_size", *_whole(2)),
-    _Rule("data.download", *_FLAG),
-    _Rule("data.split.protocol", *_one_of("paper")),
-    _Rule("data.split.validation", *_number(lambda v: 0 < v < 1, "a number between 0 and 1")),
-    _Rule("data.on_bad_image", *_one_of("error", "skip")),
-    _Rule("data.count", *_whole(20)),
-    _Rule("data.seed", *_whole(0)),
-    _Rule("features.bank", *_FLAG),
-    _Rule("features.views", *_whole(0)),
-    _Rule(
+    Rule("data.batch_size", *whole(2)),
+    Rule("data.download", *_FLAG),
+    Rule("data.split.protocol", *one_of("paper")),
+    Rule("data.split.validation", *_number(lambda v: 0 < v < 1, "a number between 0 and 1")),
+    Rule("data.on_bad_image", *one_of("error", "skip")),
+    Rule("data.count", *whole(20)),
+    Rule("data.seed", *whole(0)),
+    Rule("features.bank", *_FLAG),
+    Rule("features.views", *whole(0)),
+    Rule(
         "occlusion.name",
         lambda v: type(v) is str and re.fullmatch(r"[\w-]+", v),
         "of letters, digits, - and _, since it names folders",
     ),
-    _Rule("occlusion.top", *_whole(0)),
-    _Rule("occlusion.height", *_whole(0)),
-    _Rule("occlusion.left", *_whole(0)),
-    _Rule("occlusion.width", *_whole(0)),
-    _Rule("occlusion.noise_seed", *_whole(0)),
-    _Rule("augmentation.flip", *_number(lambda v: 0 <= v <= 1, "a probability from 0 to 1")),
-    _Rule("augmentation.translate", *_number(lambda v: v >= 0, "a number of at least 0")),
-    _Rule("augmentation.scale", _is_range, "[smallest, largest], both above 0"),
-    _Rule("augmentation.seed", *_whole(0)),
-    _Rule("model.network", *_one_of("googlenet", "googlenet_caffe")),
-    _Rule("model.taps", lambda v: isinstance(v, dict), "blocks and grids: {inception5b: 1}"),
-    _Rule("model.dropout", *_SHARE),
-    _Rule("model.optimizer", *_one_of("adamw", "sgd")),
-    _Rule("model.lr", *_number(lambda v: v > 0, "a number above 0")),
-    _Rule("model.weight_decay", *_number(lambda v: v >= 0, "a number of at least 0")),
-    _Rule("model.scheduler", *_one_of("cosine", "none")),
-    _Rule("model.label_smoothing", *_SHARE),
-    _Rule("model.save_backbone", *_FLAG),
-    _Rule("logger.name", *_one_of("wandb", "csv", "none")),
-    _Rule("output", lambda v: type(v) is str and v != "", "a folder"),
-    _Rule("trainer.max_epochs", *_whole(1)),
-    _Rule("trainer.devices", *_one_of(1)),
-    _Rule("trainer.accelerator", *_one_of("auto", "cpu", "gpu")),
-    _Rule("trainer.precision", lambda v: str(v) in PRECISIONS, _one_of(*PRECISIONS)[1]),
+    Rule("occlusion.top", *whole(0)),
+    Rule("occlusion.height", *whole(0)),
+    Rule("occlusion.left", *whole(0)),
+    Rule("occlusion.width", *whole(0)),
+    Rule("occlusion.noise_seed", *whole(0)),
+    Rule("augmentation.flip", *_number(lambda v: 0 <= v <= 1, "a probability from 0 to 1")),
+    Rule("augmentation.translate", *_number(lambda v: v >= 0, "a number of at least 0")),
+    Rule("augmentation.scale", _is_range, "[smallest, largest], both above 0"),
+    Rule("augmentation.seed", *whole(0)),
+    Rule("model.network", *one_of("googlenet", "googlenet_caffe")),
+    Rule("model.taps", lambda v: isinstance(v, dict), "blocks and grids: {inception5b: 1}"),
+    Rule("model.dropout", *_SHARE),
+    Rule("model.optimizer", *one_of("adamw", "sgd")),
+    Rule("model.lr", *_number(lambda v: v > 0, "a number above 0")),
+    Rule("model.weight_decay", *_number(lambda v: v >= 0, "a number of at least 0")),
+    Rule("model.scheduler", *one_of("cosine", "none")),
+    Rule("model.label_smoothing", *_SHARE),
+    Rule("model.save_backbone", *_FLAG),
+    Rule("logger.name", *one_of("wandb", "csv", "none")),
+    Rule("output", lambda v: type(v) is str and v != "", "a folder"),
+    Rule("trainer.max_epochs", *whole(1)),
+    Rule("trainer.devices", *one_of(1)),
+    Rule("trainer.accelerator", *one_of("auto", "cpu", "gpu")),
+    Rule("trainer.precision", lambda v: str(v) in PRECISIONS, one_of(*PRECISIONS)[1]),
 )
 
 
@@ -107,16 +111,26 @@ def check(cfg: DictConfig) -> None:
     Raises:
         ConfigError: the first option that cannot work, what it is, and what it must be.
     """
+    check_rules(cfg, _RULES)
     options = OmegaConf.to_container(cfg, resolve=True)
-    for rule in _RULES:
-        value = _value(options, rule.option)
-        if value is not _ABSENT and not rule.holds(value):
-            raise ConfigError(f"{rule.option}={_shown(value)}: must be {rule.wanted}")
     Occlusion(**options["occlusion"])
     _check_taps(options)
     _check_weights(options["model"]["weights"])
     if options["data"]["name"] == "synthetic":
         check_drawable(options["data"]["classes"])
+
+
+def check_rules(cfg: DictConfig, rules: Iterable[Rule]) -> None:
+    """Check each option by itself; what another data set may lack is left out.
+
+    Raises:
+        ConfigError: the first option that breaks its rule.
+    """
+    options = OmegaConf.to_container(cfg, resolve=True)
+    for rule in rules:
+        value = _value(options, rule.option)
+        if value is not _ABSENT and not rule.holds(value):
+            raise ConfigError(f"{rule.option}={_shown(value)}: must be {rule.wanted}")
 
 
 def suggestion(wrong: str, known: Iterable[str]) -> str:

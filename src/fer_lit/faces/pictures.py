@@ -64,6 +64,21 @@ def decode(file: Path) -> tuple[np.ndarray, bool, bool]:
         ValueError: more than 8 bits per pixel, which Pillow would clip.
         Exception: whatever Pillow raises for a file that is broken.
     """
+    grey, greyed = _read_grey(file)
+    resized = grey.size != (SIZE, SIZE)
+    if resized:
+        grey = grey.resize((SIZE, SIZE), Image.Resampling.BILINEAR)
+    return np.asarray(grey), resized, greyed
+
+
+def decode_square(file: Path) -> np.ndarray:
+    """Return the largest square in the middle of a picture, uint8 (48, 48); raises as `decode`."""
+    grey, _ = _read_grey(file)
+    return np.asarray(ImageOps.fit(grey, (SIZE, SIZE), Image.Resampling.BILINEAR))
+
+
+def _read_grey(file: Path) -> tuple[Image.Image, bool]:
+    """Return a picture upright and in grey, and whether it had colours."""
     with Image.open(file) as image:
         if image.mode.startswith(("I", "F")):
             raise ValueError("more than 8 bits per pixel; save it with 8")
@@ -72,11 +87,7 @@ def decode(file: Path) -> tuple[np.ndarray, bool, bool]:
         greyed = image.mode not in ("1", "L", "LA")
         if image.mode == "P":  # its transparency, which convert("L") warns of, may be in bytes
             image = image.convert("RGBA")
-        grey = image.convert("L")
-        resized = grey.size != (SIZE, SIZE)
-        if resized:
-            grey = grey.resize((SIZE, SIZE), Image.Resampling.BILINEAR)
-        return np.asarray(grey), resized, greyed
+        return image.convert("L"), greyed
 
 
 def decode_csv(file: Path, classes: Sequence[str]) -> Iterator[Decoded]:
