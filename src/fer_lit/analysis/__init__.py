@@ -1,0 +1,1 @@
+"""What trained networks look at, what they get right, and what an occlusion costs them."""

@@ -1,0 +1,407 @@
+"""Accuracy, its tests between conditions, and the predictions that both come from."""
+
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from scipy.stats import bootstrap
+
+from fer_lit.analysis import paired_tests
+from fer_lit.analysis.accuracy import (
+    accuracy_table,
+    calibration_table,
+    confusion_matrices,
+    drop_table,
+    pooled,
+)
+from fer_lit.analysis.predictions import Predictions, read_predictions
+from fer_lit.errors import ConfigError
+from fer_lit.files import write_csv
+from fer_lit.results import prediction_rows
+
+EMOTIONS = ["angry", "happy", "neutral"]
+
+
+def guesses(labels, predicted, names=None, confidence=0.8, classes=3):
+    """Predictions with the same confidence for all faces."""
+    probabilities = np.full((len(labels), classes), (1 - confidence) / (classes - 1))
+    probabilities[np.arange(len(labels)), predicted] = confidence
+    names = names or [f"{index}.jpg" for index in range(len(labels))]
+    return Predictions(tuple(names), np.array(labels), probabilities)
+
+
+def outcome(right, **options):
+    """Predictions for angry faces, of which some are taken for happy."""
+    return guesses([0] * len(right), [0 if one else 1 for one in right], **options)
+
+
+def compare(**right):
+    return paired_tests.test_table({name: {0: outcome(one)} for name, one in right.items()})
+
+
+def by_pair(rows):
+    return {(row["a"], row["b"]): row for row in rows if row["test"] == "McNemar"}
+
+
+def test_the_most_probable_emotion_is_the_prediction():
+    probabilities = np.array([[0.5, 0.3, 0.2], [0.2, 0.3, 0.5], [0.4, 0.4, 0.2]])
+    found = Predictions(("a", "b", "c"), np.array([0, 1, 0]), probabilities)
+    assert found.predicted.tolist() == [0, 2, 0]
+    assert found.right.tolist() == [True, False, True]
+
+
+def test_pooled_takes_each_photograph_from_the_first_run_that_it_validates():
+    pool = pooled(
+        {
+            10: guesses([2, 1, 0], [2, 2, 2], names="dca"),
+            2: guesses([0, 1], [1, 1], names="bc"),
+            0: guesses([0, 0], [0, 1], names="ba"),
+        }
+    )
+    assert pool.names == ("b", "a", "c", "d")
+    assert pool.labels.tolist() == [0, 0, 1, 2]
+    assert pool.predicted.tolist() == [0, 1, 1, 2]
+
+
+def test_pooled_leaves_one_run_as_it_is():
+    run = guesses([2, 0, 1], [1, 0, 1], names="cab")
+    pool = pooled({3: run})
+    assert pool.names == run.names
+    np.testing.assert_array_equal(pool.labels, run.labels)
+    np.testing.assert_array_equal(pool.probabilities, run.probabilities)
+
+
+def test_accuracy_by_hand():
+    labels = [0] * 4 + [1] * 4 + [2] * 2
+    predicted = [0, 0, 0, 1, 1, 1, 2, 2, 2, 0]
+    (row,) = accuracy_table({"none": {0: guesses(labels, predicted)}}, EMOTIONS)
+    # Angry: 3 right of 4 labels and 4 predictions; happy: 2 of 4 and 3; neutral: 1 of 2 and 3.
+    assert row == {
+        "condition": "none",
+        "seeds": 1,
+        "faces": 10,
+        "accuracy": 0.6,
+        "low": pytest.approx(0.3127, abs=5e-5),  # (0.6 + 0.19207 ∓ 0.35929) / 1.38415
+        "high": pytest.approx(0.8318, abs=5e-5),
+        "mean": 0.6,
+        "sd": None,
+        "macro_f1": pytest.approx((3 / 4 + 4 / 7 + 2 / 5) / 3),
+        "recall_angry": 0.75,
+        "recall_happy": 0.5,
+        "recall_neutral": 0.5,
+        "ece": pytest.approx(0.2),
+    }
+
+
+def test_the_interval_is_wilsons():
+    (row,) = accuracy_table({"none": {0: outcome([1] * 81 + [0] * 182)}}, EMOTIONS)
+    # Newcombe 1998, table I
+    assert (row["low"], row["high"]) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+
+
+def test_mean_and_deviation_are_those_of_the_runs_and_the_rest_of_the_pool():
+    runs = {
+        1: outcome([1, 1, 1, 0], names="abcd"),
+        0: outcome([1, 0], names="ab"),
+    }
+    (row,) = accuracy_table({"eyes": runs}, EMOTIONS)
+    assert (row["seeds"], row["faces"], row["accuracy"]) == (2, 4, 0.5)
+    assert row["mean"] == pytest.approx(0.625)
+    assert row["sd"] == pytest.approx(0.125 * math.sqrt(2))
+
+
+def test_an_emotion_without_faces_has_no_recall():
+    (row,) = accuracy_table({"none": {0: guesses([0, 0, 1], [0, 1, 1])}}, EMOTIONS)
+    assert (row["recall_angry"], row["recall_happy"], row["recall_neutral"]) == (0.5, 1, None)
+    assert row["macro_f1"] == pytest.approx(2 / 3)  # of the two that there are
+
+
+def test_calibration_by_hand():
+    sure = outcome([1, 1, 1, 0], names="abcd", confidence=0.9)
+    unsure = outcome([1] * 5 + [0], names="efghij", confidence=0.58)
+    run = Predictions(
+        sure.names + unsure.names,
+        np.concatenate([sure.labels, unsure.labels]),
+        np.concatenate([sure.probabilities, unsure.probabilities]),
+    )
+    assert calibration_table({"nose": {0: run}}) == [
+        {
+            "condition": "nose",
+            "confidence": pytest.approx(0.58),
+            "accuracy": pytest.approx(5 / 6),
+            "faces": 6,
+        },
+        {"condition": "nose", "confidence": pytest.approx(0.9), "accuracy": 0.75, "faces": 4},
+    ]
+    assert [row["faces"] for row in calibration_table({"nose": {0: run}}, bins=2)] == [10]
+    (row,) = accuracy_table({"nose": {0: run}}, EMOTIONS)
+    assert row["ece"] == pytest.approx((6 * (5 / 6 - 0.58) + 4 * (0.9 - 0.75)) / 10)
+
+
+@pytest.mark.parametrize("right", [[1, 1], [0, 0]])
+def test_calibration_of_networks_that_are_always_right_or_never(right):
+    run = outcome(right, confidence=1.0)
+    (row,) = calibration_table({"none": {0: run}})
+    assert row == {"condition": "none", "confidence": 1, "accuracy": right[0], "faces": 2}
+    assert accuracy_table({"none": {0: run}}, EMOTIONS)[0]["ece"] == 1 - right[0]
+
+
+def test_a_rounding_error_above_one_does_not_make_logits_of_probabilities():
+    run = outcome([1, 1], confidence=1 + 1e-12)
+    assert accuracy_table({"none": {0: run}}, EMOTIONS)[0]["ece"] == pytest.approx(0)
+    assert calibration_table({"none": {0: run}})[0]["confidence"] == 1
+
+
+def test_confusion_by_hand():
+    first = guesses([0, 0, 1, 1], [0, 2, 1, 0], names="abcd")
+    later = guesses([0, 1], [1, 2], names="ae")  # a was there
+    found = confusion_matrices({"none": {0: first, 1: later}, "eyes": {1: later}}, 3)
+    assert {name: matrix.tolist() for name, matrix in found.items()} == {
+        "none": [[1, 0, 1], [1, 1, 1], [0, 0, 0]],
+        "eyes": [[0, 1, 0], [0, 0, 1], [0, 0, 0]],
+    }
+    assert all(matrix.dtype == np.int64 for matrix in found.values())
+
+
+def test_the_drop_of_each_emotion_by_hand():
+    labels = [0] * 4 + [1] * 2
+    rows = drop_table(
+        {
+            "none": {0: guesses(labels, [0, 0, 0, 1, 1, 0])},
+            "mouth": {0: guesses(labels, [0, 1, 1, 1, 1, 1])},
+        },
+        EMOTIONS,
+    )
+    names = ("condition", "emotion", "faces", "recall", "reference_recall", "drop")
+    assert [tuple(row[name] for name in names) for row in rows] == [
+        ("mouth", "angry", 4, 0.25, 0.75, 0.5),
+        ("mouth", "happy", 2, 1.0, 0.5, -0.5),
+        ("mouth", "neutral", 0, None, None, None),
+        ("mouth", "all", 6, 0.5, pytest.approx(4 / 6), pytest.approx(1 / 6)),
+    ]
+    # Two of four differ; a resample has none of them with probability 1/16, four with 1/16.
+    assert (rows[0]["low"], rows[0]["high"]) == (0, 1)
+    assert (rows[2]["low"], rows[2]["high"]) == (None, None)
+
+
+def test_the_interval_of_the_drop_is_the_paired_bootstraps():
+    rng = np.random.default_rng(1)
+    without, covered = rng.random(300) < 0.8, rng.random(300) < 0.6
+    data = {"none": {0: outcome(without)}, "eyes": {0: outcome(covered)}}
+    row = drop_table(data, EMOTIONS)[-1]
+    known = bootstrap(
+        (without, covered),
+        lambda a, b, axis: a.mean(axis=axis) - b.mean(axis=axis),
+        paired=True,
+        vectorized=True,
+        method="percentile",
+        rng=np.random.default_rng(2),
+    ).confidence_interval
+    assert (row["low"], row["high"]) == pytest.approx((known.low, known.high), abs=0.004)
+
+
+def test_the_interval_of_the_drop_is_the_same_each_time():
+    rng = np.random.default_rng(1)
+    names = ("none", "eyes", "nose", "mouth")
+    data = {name: {0: outcome(rng.random(20000) < 0.7)} for name in names}
+    assert drop_table(data, EMOTIONS) == drop_table(data, EMOTIONS)
+
+
+def test_nothing_drops_if_the_predictions_are_the_same():
+    run = outcome([1, 0, 1, 1])
+    row = drop_table({"none": {0: run}, "eyes": {0: run}}, EMOTIONS)[-1]
+    assert (row["drop"], row["low"], row["high"]) == (0, 0, 0)
+
+
+def test_the_drop_from_another_reference():
+    data = {"none": {0: outcome([1, 1])}, "eyes": {0: outcome([0, 1])}}
+    (row,) = (row for row in drop_table(data, EMOTIONS, "eyes") if row["emotion"] == "all")
+    assert (row["condition"], row["drop"]) == ("none", -0.5)
+    assert drop_table(data, EMOTIONS, "nose") == []
+
+
+def test_the_drop_is_paired_by_seed_and_photograph():
+    none = {0: outcome([1, 1, 0], names="abc"), 1: outcome([0, 0, 0], names="def")}
+    eyes = {0: outcome([0, 0, 1], names="cab"), 2: outcome([1, 1, 1], names="def")}
+    rows = drop_table({"none": none, "eyes": eyes, "nose": {3: eyes[2]}}, EMOTIONS)
+    assert {row["condition"] for row in rows} == {"eyes"}
+    assert rows[-1]["faces"] == 3
+    assert rows[-1]["drop"] == pytest.approx(1 / 3)
+    assert paired_tests.test_table({"none": none, "eyes": eyes})[0][0]["only_a_right"] == 1
+
+
+def test_mcnemar_of_few_photographs_is_exact():
+    rows, notes = compare(none=[1] * 10 + [0] * 2 + [1, 0], eyes=[0] * 10 + [1] * 2 + [1, 0])
+    p = 2 * (1 + 12 + 66) / 2**12  # at most 2 of 12 tosses
+    assert rows == [
+        {
+            "test": "McNemar",
+            "a": "none",
+            "b": "eyes",
+            "faces": 14,
+            "only_a_right": 10,
+            "only_b_right": 2,
+            "difference": pytest.approx(8 / 14),
+            "statistic": 2,
+            "p": pytest.approx(p),
+            "p_holm": pytest.approx(p),
+            "rejects": True,
+        }
+    ]
+    assert notes == []
+
+
+@pytest.mark.parametrize(
+    ("only_a", "only_b", "statistic", "p"),
+    [
+        (30, 10, 19**2 / 40, math.erfc(math.sqrt(19**2 / 40 / 2))),
+        (10, 15, 4**2 / 25, math.erfc(math.sqrt(4**2 / 25 / 2))),
+        (9, 15, 9, 2 * sum(math.comb(24, k) for k in range(10)) / 2**24),
+        (12, 12, 12, 1),
+    ],
+)
+def test_mcnemar_of_many_photographs_is_corrected_for_continuity(only_a, only_b, statistic, p):
+    rows, _ = compare(none=[1] * only_a + [0] * only_b, eyes=[0] * only_a + [1] * only_b)
+    assert (rows[0]["statistic"], rows[0]["p"]) == pytest.approx((statistic, p))
+
+
+def test_cochrans_q_by_hand():
+    table = np.array([[1, 1, 0], [1, 1, 0], [1, 0, 0], [1, 1, 1], [0, 1, 0], [0, 0, 0]])
+    rows, _ = compare(none=table[:, 0], eyes=table[:, 1], mouth=table[:, 2])
+    # 2 (3 (4² + 4² + 1²) - 9²) / (3 · 9 - (2² + 2² + 1 + 3² + 1)); χ² of two degrees is exponential
+    assert rows[0] == {
+        "test": "Cochran's Q",
+        "a": None,
+        "b": None,
+        "faces": 6,
+        "only_a_right": None,
+        "only_b_right": None,
+        "difference": None,
+        "statistic": pytest.approx(4.5),
+        "p": pytest.approx(math.exp(-2.25)),
+        "p_holm": None,
+        "rejects": False,
+    }
+    assert [row["test"] for row in rows[1:]] == ["McNemar"] * 3
+
+
+def test_cochrans_q_rejects_where_one_condition_stands_out():
+    rows, _ = compare(none=[1] * 9, eyes=[1] * 9, mouth=[0] * 9)
+    assert rows[0]["p"] == pytest.approx(math.exp(-9))
+    assert rows[0]["rejects"] is True
+
+
+def test_holm_by_hand():
+    eight, six = [0] * 8 + [1] * 4, [0] * 6 + [1] * 6
+    rows, _ = compare(none=[1] * 12, eyes=eight, nose=six)
+    rows = by_pair(rows)
+    assert rows["none", "eyes"]["p"] == pytest.approx(2 / 2**8)
+    assert rows["none", "nose"]["p"] == pytest.approx(2 / 2**6)
+    assert rows["eyes", "nose"]["p"] == pytest.approx(2 / 2**2)
+    assert {pair: (row["p_holm"], row["rejects"]) for pair, row in rows.items()} == {
+        ("none", "eyes"): (pytest.approx(3 * 2 / 2**8), True),
+        ("none", "nose"): (pytest.approx(2 * 2 / 2**6), False),
+        ("eyes", "nose"): (pytest.approx(2 / 2**2), False),
+    }
+
+
+@pytest.mark.parametrize("right", [[1, 0, 1, 1], [1] * 4, [0] * 4])
+def test_identical_predictions_give_p_of_one(right):
+    rows, notes = compare(none=right, eyes=right, mouth=right)
+    assert [row["test"] for row in rows] == ["Cochran's Q", *["McNemar"] * 3]
+    assert [(row["statistic"], row["p"], row["rejects"]) for row in rows] == [(0, 1, False)] * 4
+    assert [row["p_holm"] for row in rows] == [None, 1, 1, 1]
+    assert notes == []
+
+
+def test_runs_are_paired_by_seed_and_each_photograph_counts_once():
+    none = {0: outcome([1, 1], names="ab"), 1: outcome([0, 0, 1], names="abc")}
+    eyes = {1: outcome([1, 1, 0], names="abc"), 0: outcome([0, 1], names="ab")}
+    rows, notes = paired_tests.test_table({"none": none, "eyes": eyes})
+    assert (rows[0]["faces"], rows[0]["only_a_right"], rows[0]["only_b_right"]) == (3, 2, 0)
+    assert notes == []
+
+
+def test_what_is_not_paired_is_noted():
+    faces = outcome([1, 0], names="ab")
+    other = outcome([1, 0], names="ac")
+    rows, notes = paired_tests.test_table(
+        {
+            "none": {0: faces, 1: faces, 2: faces},
+            "eyes": {0: faces, 1: other},
+            "nose": {0: other},
+            "mouth": {7: faces},
+        }
+    )
+    assert list(by_pair(rows)) == [("none", "eyes")]
+    assert len(rows) == 1
+    assert notes == [
+        "Cochran's Q, McNemar none – mouth, McNemar eyes – mouth, McNemar nose – mouth: "
+        "not tested, as no seed is in common",
+        "McNemar none – eyes: without seed 2, as there is no such run of eyes",
+        "McNemar none – eyes: without seed 1, whose validation faces differ",
+        "McNemar none – nose, McNemar eyes – nose: "
+        "not tested, as the validation faces differ in seed 0",
+    ]
+
+
+def test_a_seed_that_several_conditions_lack_is_noted_once():
+    run = outcome([1, 0])
+    _, notes = paired_tests.test_table(
+        {"none": {0: run, 4: run}, "eyes": {0: run}, "mask": {0: run}}
+    )
+    assert notes == [
+        "Cochran's Q: without seed 4, as there is no such run of eyes, mask",
+        "McNemar none – eyes: without seed 4, as there is no such run of eyes",
+        "McNemar none – mask: without seed 4, as there is no such run of mask",
+    ]
+
+
+def test_one_condition_has_nothing_to_be_compared_with():
+    assert compare(none=[1, 0]) == ([], [])
+    assert drop_table({"none": {0: outcome([1, 0])}}, EMOTIONS) == []
+
+
+def test_the_predictions_of_a_run_are_read_back(tmp_path):
+    faces = SimpleNamespace(names=("x", "y", "z"), labels=[0, 2, 1], classes=EMOTIONS)
+    split = SimpleNamespace(validation=[2, 1])
+    probabilities = np.array([[0.25, 0.5, 0.25], [0.3333333, 0.3333333, 0.3333334]])
+    rows = prediction_rows(SimpleNamespace(faces=faces, split=split), probabilities)
+    write_csv(tmp_path / "predictions.csv", rows)
+    found = read_predictions(tmp_path / "predictions.csv", EMOTIONS)
+    assert found.names == ("z", "y")
+    assert found.labels.tolist() == [1, 2]
+    assert found.labels.dtype == np.int64
+    assert found.predicted.tolist() == [1, 2]  # a tie in the file, but not in the network
+    np.testing.assert_allclose(found.probabilities, probabilities, atol=5e-7)
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (None, "not readable"),
+        ("", "lacks column image, label, prediction, probability_a, probability_b (has )"),
+        ("image,label,prediction,probability_a\nx,a,a,1", "lacks column probability_b (has image,"),
+        ("image,label,prediction,probability_a,probability_b\n", "has no faces"),
+        ("image,label,prediction,probability_a,probability_b\nx,c,a,1,0", "no such emotion: 'c'"),
+        ("image,label,prediction,probability_a,probability_b\nx,a,a,1", "to float: '' (emotions"),
+        (
+            "image,label,prediction,probability_a,probability_b\nx,a,a,1,0\ny,a,a,nan,0",
+            "a probability is not a number from 0 to 1 in face 2",
+        ),
+        (
+            "image,label,prediction,probability_a,probability_b\nx,a,a,0.4,0.6",
+            "the prediction is not the most probable emotion in face 1",
+        ),
+    ],
+)
+def test_a_file_that_cannot_be_predictions_is_refused_in_one_line(tmp_path, lines, message):
+    path = tmp_path / "predictions.csv"
+    if lines is not None:
+        path.write_text(lines, encoding="utf-8")
+    with pytest.raises(ConfigError) as refused:
+        read_predictions(path, ["a", "b"])
+    assert message in str(refused.value)
+    assert str(refused.value).startswith(str(path))
+    assert "\n" not in str(refused.value)
