@@ -1,0 +1,1 @@
+"""The figures of an analysis, by what they show; `illustrations` draws them into files."""
