@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,18 @@ DEMO = ("experiment=demo", "data.count=90", "trainer.max_epochs=2", "logger=csv"
 
 def train(folder: Path, *overrides: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run `train.py` in `folder`, its cache beside it, without a download or a W&B account."""
-    command = [sys.executable, str(ROOT / "train.py"), *overrides]
+    return _run("train.py", folder, overrides, environment)
+
+
+def analyze(folder: Path, *overrides: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run `analyze.py` as `train` runs `train.py`."""
+    return _run("analyze.py", folder, overrides, environment)
+
+
+def _run(
+    program: str, folder: Path, overrides: Sequence[str], environment: dict[str, str]
+) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / program), *overrides]
     return subprocess.run(
         command, cwd=folder, env=offline(folder) | environment, capture_output=True, text=True
     )

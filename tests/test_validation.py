@@ -212,7 +212,9 @@ def test_a_close_word_is_suggested_and_a_strange_one_is_not():
     assert suggestion("xyz", ["conv1", "inception5b"]) == ""
 
 
-@pytest.mark.parametrize("module", ["validation", "train_command", "sweep_report"])
+@pytest.mark.parametrize(
+    "module", ["validation", "train_command", "analysis.command", "sweep_report"]
+)
 def test_options_are_checked_without_torch(module):
     code = f"import sys, fer_lit.{module}; print({{'torch', 'lightning'}} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

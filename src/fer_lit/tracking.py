@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import wandb
@@ -29,7 +31,15 @@ class WandbTracker:
     """
 
     def __init__(self, cfg: DictConfig, folder: Path, sweep: str | None):
-        self._run = _open(cfg, folder, sweep)
+        self._run = _open(
+            cfg.logger,
+            folder,
+            group=sweep,
+            name=f"{cfg.occlusion.name}_seed{cfg.seed}",
+            job_type="train",
+            tags=[cfg.occlusion.name, cfg.data.name, cfg.model.network],
+            config=OmegaConf.to_container(cfg),
+        )
         if not self._run.offline:
             log.info(f"Weights & Biases: {self._run.url}")
         self.logger = WandbLogger(experiment=self._run)
@@ -65,17 +75,55 @@ class WandbTracker:
         self._run.log({"confusion_matrix": matrix, **pictures})
 
 
-def _open(cfg: DictConfig, folder: Path, sweep: str | None) -> wandb.Run:
+def log_analysis(
+    cfg: DictConfig,
+    folder: Path,
+    sweeps: Sequence[str],
+    tables: Mapping[str, Sequence[Mapping[str, Any]]],
+    pictures: Mapping[str, Path],
+) -> None:
+    """Log an analysis as a run of its own, of job type `analysis`, beside the runs of its sweep.
+
+    Args:
+        cfg: of the analysis.
+        folder: its folder.
+        sweeps: names of the sweeps that were analysed; the first is the group.
+        tables: by name; empty ones are left out.
+        pictures: PNG files by name.
+    """
+    run = _open(
+        cfg.logger,
+        folder,
+        group=sweeps[0],
+        name=f"analysis_{folder.name}",
+        job_type="analysis",
+        tags=list(sweeps),
+        config=OmegaConf.to_container(cfg),
+    )
+    try:
+        run.log(
+            {
+                **{f"figures/{name}": wandb.Image(str(path)) for name, path in pictures.items()},
+                **{f"tables/{name}": _table(rows) for name, rows in tables.items() if rows},
+            }
+        )
+        for row in tables["accuracy"]:
+            run.summary[f"accuracy/{row['condition']}"] = row["accuracy"]
+    finally:
+        run.finish()
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> wandb.Table:
+    return wandb.Table(columns=list(rows[0]), data=[list(row.values()) for row in rows])
+
+
+def _open(logger: DictConfig, folder: Path, **description: Any) -> wandb.Run:
     options = {
-        "project": cfg.logger.project,
-        "entity": cfg.logger.entity,
+        "project": logger.project,
+        "entity": logger.entity,
         "dir": folder,
-        "group": sweep,
-        "name": f"{cfg.occlusion.name}_seed{cfg.seed}",
-        "job_type": "train",
-        "tags": [cfg.occlusion.name, cfg.data.name, cfg.model.network],
-        "config": OmegaConf.to_container(cfg),
         "settings": wandb.Settings(silent=True, console="off"),
+        **description,
     }
     chosen = os.environ.get("WANDB_MODE", "online")
     if chosen == "online" and not wandb.login(prompt=False, verify=False):

@@ -1,0 +1,181 @@
+"""One analysis: from run folders to tables, figures and a report."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from fer_lit.analysis import findings, illustrations
+from fer_lit.analysis.accuracy import (
+    accuracy_table,
+    calibration_table,
+    confusion_matrices,
+    drop_table,
+)
+from fer_lit.analysis.attention import MapSettings, choose_layer
+from fer_lit.analysis.checks import check_maps
+from fer_lit.analysis.examples import draw_single_photographs
+from fer_lit.analysis.mapping import draw_photographs, map_photographs
+from fer_lit.analysis.material import Material, gather
+from fer_lit.analysis.own_images import explain_images
+from fer_lit.analysis.paired_tests import test_table
+from fer_lit.analysis.report import write_report
+from fer_lit.analysis.results import Results
+from fer_lit.analysis.screen import show
+from fer_lit.analysis.sections import facts_about, maps_table, sections_of
+from fer_lit.analysis.selection import Selection, select_runs
+from fer_lit.analysis.shares import change_table, profile_table, share_table
+from fer_lit.analysis.transfer import test_everywhere, transfer_table
+from fer_lit.precision import choose_device
+from fer_lit.stopwatch import Stopwatch
+
+log = logging.getLogger(__name__)
+
+
+def analyze(cfg: DictConfig, folder: Path) -> None:
+    """Analyse the runs of one or several sweeps, or let them look at one's own photographs.
+
+    Args:
+        cfg: resolved and checked.
+        folder: gets `report.html`, `results.json`, `attention.npz`, `tables/` and `figures/`.
+
+    Raises:
+        ConfigError: there is nothing to analyse, or an option does not fit the runs.
+    """
+    device = choose_device("auto")
+    selection = select_runs(cfg.sweep, cfg.output)
+    log.info(
+        f"{len(selection.runs)} runs under {', '.join(selection.conditions)} "
+        f"from {', '.join(map(str, selection.folders))}"
+    )
+    if cfg.images is not None:
+        explain_images(cfg, selection, folder, device)
+        return
+    material, problems = gather(selection, cfg.data.root, cfg.weights, device)
+    # Before anything is computed: a layer that does not fit ends the analysis.
+    settings = _settings(cfg, material) if material else None
+    results = Results(notes=[*selection.notes, *problems])
+    watch = Stopwatch()
+    _analyze(cfg, folder, selection, material, settings, results, watch)
+    results.facts = facts_about(cfg, selection, settings, watch.seconds)
+    results.write(folder)
+    write_report(
+        folder / "report.html",
+        "Which part of a face does the network need?",
+        _subtitle(selection),
+        results.statements,
+        results.notes,
+        sections_of(results),
+        results.facts,
+    )
+    if cfg.logger.name == "wandb":
+        from fer_lit.tracking import log_analysis  # wandb takes a second to import
+
+        pictures = {name: picture.path for name, picture in results.pictures.items()}
+        sweeps = [path.absolute().name for path in selection.folders]
+        log_analysis(cfg, folder, sweeps, results.tables, pictures)
+    show(folder, results)
+
+
+def _settings(cfg: DictConfig, material: Material) -> MapSettings:
+    layer = choose_layer(cfg.layer, list(material.networks.values()))
+    return MapSettings(layer, cfg.method, cfg.target, cfg.score)
+
+
+def _analyze(
+    cfg: DictConfig,
+    folder: Path,
+    selection: Selection,
+    material: Material | None,
+    settings: MapSettings | None,
+    results: Results,
+    watch: Stopwatch,
+) -> None:
+    figures = folder / "figures"
+    figures.mkdir()
+    with watch.measure("scores"):
+        confusions = _score(selection, results)
+    with watch.measure("transfer"):
+        results.tables["transfer"] = transfer_table(test_everywhere(material) if material else {})
+    results.statements += findings.transfer_statements(results.tables["transfer"])
+    with watch.measure("figures"):
+        tables = results.tables
+        results.pictures |= illustrations.draw_scores(figures, selection, tables, confusions)
+    if material and settings:
+        _look(cfg, folder, material, settings, results, watch)
+
+
+def _score(selection: Selection, results: Results) -> dict:
+    """Add what the runs' own predictions say; return the confusion matrices."""
+    emotions = list(selection.config.data.classes)
+    predictions = {
+        label: {seed: run.predictions for seed, run in one.runs.items()}
+        for label, one in selection.conditions.items()
+    }
+    tables = results.tables
+    tables["accuracy"] = accuracy_table(predictions, emotions)
+    tables["drop"] = [
+        row
+        for label, one in selection.conditions.items()
+        if one.reference in predictions and label != one.reference
+        for row in drop_table(
+            {name: predictions[name] for name in (one.reference, label)}, emotions, one.reference
+        )
+    ]
+    tables["tests"], notes = test_table(predictions)
+    tables["calibration"] = calibration_table(predictions)
+    results.notes += notes
+    results.statements += findings.accuracy_statements(
+        tables["accuracy"], tables["drop"], tables["tests"]
+    )
+    return confusion_matrices(predictions, len(emotions))
+
+
+def _look(
+    cfg: DictConfig,
+    folder: Path,
+    material: Material,
+    settings: MapSettings,
+    results: Results,
+    watch: Stopwatch,
+) -> None:
+    """Add the attention maps, what is measured on them, and whether they can be trusted."""
+    labels = material.faces.labels
+    indices = draw_photographs(material.held_out, labels, cfg.samples, cfg.seed)
+    with watch.measure("maps"):
+        mapped = map_photographs(material, indices, settings)
+    mapped.attention.save(folder / "attention.npz")
+    tables = results.tables
+    references = {label: one.reference for label, one in material.conditions.items()}
+    with watch.measure("statistics"):
+        tables["maps"] = maps_table(mapped)
+        tables["attention"] = share_table(mapped, cfg.seed)
+        tables["attention_change"] = change_table(mapped, references, cfg.seed)
+        tables["row_profile"] = profile_table(mapped)
+        results.statements += findings.paper_statements(mapped, cfg.seed)
+    if all(len(one.runs) == 1 for one in material.conditions.values()):
+        results.notes.append(
+            "there is one network a condition: intervals are over photographs, and how much the "
+            "maps of other seeds differ is not known (train more with seed=0,1,2,3,4)"
+        )
+    with watch.measure("checks"):
+        tables["checks"] = check_maps(material, indices, settings, cfg.seed)
+        results.statements += findings.check_statements(tables["checks"])
+    with watch.measure("figures of maps"):
+        figures = folder / "figures"
+        results.pictures |= draw_single_photographs(
+            figures, material, mapped, settings, cfg.colormap
+        )
+        results.pictures |= illustrations.draw_maps(figures, material, mapped, tables, cfg.colormap)
+
+
+def _subtitle(selection: Selection) -> str:
+    first = selection.runs[0].provenance
+    seeds = {seed for one in selection.conditions.values() for seed in one.runs}
+    return (
+        f"{len(selection.runs)} networks under {', '.join(selection.conditions)} "
+        f"({len(seeds)} seed{'s' * (len(seeds) > 1)}), {selection.config.model.network}, "
+        f"{sum(first['faces'].values()):,} faces, data: {first['data']}"
+    )

@@ -1,0 +1,210 @@
+"""Attention maps of single photographs: class activation maps by pytorch-grad-cam.
+
+Only what comes after the mapped block is differentiated. The trunk up to it runs once for each
+photograph, without gradients, and serves every head that was trained on the same backbone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import pytorch_grad_cam
+import torch
+from pytorch_grad_cam.base_cam import BaseCAM
+from pytorch_grad_cam.utils.model_targets import (
+    ClassifierOutputSoftmaxTarget,
+    ClassifierOutputTarget,
+)
+from torch import Tensor, nn
+
+from fer_lit.analysis.checkpoints import TrainedNetwork
+from fer_lit.analysis.command import METHODS
+from fer_lit.errors import ConfigError
+from fer_lit.networks.backbone import pool
+from fer_lit.networks.blocks import BLOCKS, map_size
+
+SMALLEST_SIDE = 5
+"""Height from which a map's cell is no higher than a band, 10 of 48 rows."""
+
+_SCORES = {"logit": ClassifierOutputTarget, "probability": ClassifierOutputSoftmaxTarget}
+
+
+@dataclass(frozen=True)
+class MapSettings:
+    """How maps are made: see `conf/analyze.yaml`.
+
+    Attributes:
+        layer: block whose output is mapped.
+        method: a key of `METHODS`.
+        target: `label` or `predicted`: the emotion that a map explains.
+        score: `logit` or `probability`: what is differentiated.
+    """
+
+    layer: str
+    method: str
+    target: str
+    score: str
+
+
+def choose_layer(layer: str | None, networks: Collection[TrainedNetwork]) -> str:
+    """Return the block to map: the one asked for, or the deepest that the heads read.
+
+    Raises:
+        ConfigError: a head reads nothing from there on, or the map is too small to tell bands
+            apart, or the networks' maps have different sizes.
+    """
+    deepest = {max(network.taps, key=BLOCKS.index) for network in networks}
+    if layer is None and len(deepest) > 1:
+        raise ConfigError(
+            f"layer: the runs tap different blocks last ({', '.join(sorted(deepest))}); name the "
+            "block to map, such as layer=inception4e"
+        )
+    chosen = layer or deepest.pop()
+    for network in networks:
+        last = max(network.taps, key=BLOCKS.index)
+        if BLOCKS.index(chosen) > BLOCKS.index(last):
+            raise ConfigError(
+                f"layer={chosen}: the head reads nothing after {last}; name that block or one "
+                "before it"
+            )
+    sides = {map_side(chosen, network) for network in networks}
+    if len(sides) > 1:
+        raise ConfigError(
+            f"layer={chosen}: the runs' maps have different sizes ({_sides(sides)}); analyse the "
+            "sweeps one at a time"
+        )
+    if max(sides) < SMALLEST_SIDE:
+        raise ConfigError(
+            f"layer={chosen}: its map of {_sides(sides)} cells cannot tell eyes, nose and mouth "
+            f"apart; {_larger(chosen, next(iter(networks)))}"
+        )
+    return chosen
+
+
+def map_side(layer: str, network: TrainedNetwork) -> int:
+    """Return the height and width of a block's output in cells."""
+    return map_size(network.name, layer, network.image_size)
+
+
+def _sides(sides: Collection[int]) -> str:
+    return ", ".join(f"{side}×{side}" for side in sorted(sides))
+
+
+def _larger(layer: str, network: TrainedNetwork) -> str:
+    for block in reversed(BLOCKS[: BLOCKS.index(layer)]):
+        side = map_side(block, network)
+        if side >= SMALLEST_SIDE:
+            return f"the deepest block with a larger one is layer={block} ({side}×{side})"
+    return "train with a larger data.image_size"
+
+
+class MapMaker:
+    """Makes the attention maps of one head.
+
+    Args:
+        network: the backbone and the head.
+        settings: layer, method, target and score.
+    """
+
+    def __init__(self, network: TrainedNetwork, settings: MapSettings):
+        self._settings = settings
+        self._after = _AfterLayer(network, settings.layer).eval()
+        engine = _unscaled(getattr(pytorch_grad_cam, METHODS[settings.method]))
+        self._engine = engine(self._after, [self._after.layer])
+
+    def __call__(self, tapped: Mapping[str, Tensor], labels: Tensor) -> np.ndarray:
+        """Return maps after the ReLU and before any scaling, float32, (B, h, w), 0 or more.
+
+        Args:
+            tapped: the whole output of the layer, float32, (B, channels, h, w), and what the
+                head reads of the blocks before it, pooled (see `trunk_taps`).
+            labels: int64, (B,).
+        """
+        self._after.before = tapped
+        activation = tapped[self._settings.layer].detach().requires_grad_()
+        targets = [_SCORES[self._settings.score](int(i)) for i in self._explained(tapped, labels)]
+        maps = self._engine(activation, targets)
+        if len(maps) != len(labels):  # pytorch-grad-cam swallows some errors
+            raise RuntimeError(f"pytorch-grad-cam made {len(maps)} maps of {len(labels)} faces")
+        return maps
+
+    @torch.no_grad()
+    def _explained(self, tapped: Mapping[str, Tensor], labels: Tensor) -> Tensor:
+        if self._settings.target == "label":
+            return labels
+        return self._after(tapped[self._settings.layer]).argmax(dim=1)
+
+
+def trunk_taps(network: TrainedNetwork, layer: str) -> dict[str, int]:
+    """Return what a pass through the trunk must read for `MapMaker`: block → grid.
+
+    The layer is read on a grid of its own size, which leaves it as it is.
+    """
+    return _taps_before(network, layer) | {layer: map_side(layer, network)}
+
+
+def _taps_before(network: TrainedNetwork, layer: str) -> dict[str, int]:
+    position = BLOCKS.index(layer)
+    return {tap: grid for tap, grid in network.taps.items() if BLOCKS.index(tap) < position}
+
+
+class _AfterLayer(nn.Module):
+    """What follows a block: the rest of the backbone, and the head.
+
+    `layer` passes the block's output on, for pytorch-grad-cam to hook onto. `before` holds what the
+    head reads of earlier blocks, which is constant here.
+    """
+
+    def __init__(self, network: TrainedNetwork, layer: str):
+        super().__init__()
+        self.layer = nn.Identity()
+        self.head = network.head
+        self.before: Mapping[str, Tensor] = {}
+        self._backbone = (network.backbone,)  # not a part: nothing in it is to be touched
+        self._name = layer
+        self._taps = network.taps
+        self._constant = _taps_before(network, layer)
+
+    def forward(self, activation: Tensor) -> Tensor:
+        """Return logits, (B, classes), for the block's output."""
+        activation = self.layer(activation)
+        later = [tap for tap in self._taps if tap not in self._constant and tap != self._name]
+        outputs = {self._name: activation}
+        outputs |= self._backbone[0].resume(self._name, activation, later)
+        return self.head(
+            {
+                tap: self.before[tap] if tap in self._constant else pool(outputs[tap], grid)
+                for tap, grid in self._taps.items()
+            }
+        )
+
+
+@cache
+def _unscaled(method: type[BaseCAM]) -> type[BaseCAM]:
+    """Return a method of pytorch-grad-cam that leaves its maps as they are.
+
+    By itself it scales each map to 0–1, after which nobody knows how strong it was, or to which
+    mass it came.
+    """
+
+    class Unscaled(method):
+        def compute_cam_per_layer(self, input_tensor, targets, eigen_smooth):
+            seen = self.activations_and_grads
+            gradients = seen.gradients[0].numpy() if seen.gradients else None
+            maps = self.get_cam_image(
+                input_tensor,
+                self.target_layers[0],
+                targets,
+                seen.activations[0].numpy(),
+                gradients,
+                eigen_smooth,
+            )
+            return np.maximum(maps, 0)
+
+        def aggregate_multi_layers(self, cam_per_target_layer):
+            return cam_per_target_layer
+
+    return Unscaled

@@ -1,0 +1,71 @@
+"""The command line of `analyze.py`: its options, checked without importing torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fer_lit.commandline import compose_job, refuse_several_values
+from fer_lit.errors import ConfigError
+from fer_lit.networks.blocks import BLOCKS
+from fer_lit.validation import Rule, check_rules, one_of, suggestion, whole
+
+METHODS = {
+    "gradcam": "GradCAM",
+    "gradcam++": "GradCAMPlusPlus",
+    "hirescam": "HiResCAM",
+    "layercam": "LayerCAM",
+    "eigencam": "EigenCAM",
+    "xgradcam": "XGradCAM",
+}
+"""What `method` may be, and the class of pytorch-grad-cam that does it."""
+
+
+def _is_colormap(value: object) -> bool:
+    from matplotlib import colormaps  # takes a moment, and is needed in an analysis only
+
+    return value in colormaps
+
+
+def _is_folders(value: object) -> bool:
+    folders = value if isinstance(value, list) else [value]
+    return value is None or (folders != [] and all(type(folder) is str for folder in folders))
+
+
+def _is_path(value: object) -> bool:
+    return value is None or (type(value) is str and value != "")
+
+
+_RULES = (
+    Rule("sweep", _is_folders, "a folder, or several: sweep=[A,B]"),
+    Rule("images", _is_path, "a file, a folder or a glob"),
+    Rule("samples", *whole(2)),
+    Rule("seed", *whole(0)),
+    Rule("method", *one_of(*METHODS)),
+    Rule("target", *one_of("label", "predicted")),
+    Rule("score", *one_of("logit", "probability")),
+    Rule("colormap", _is_colormap, "a colour map of matplotlib, such as jet or viridis"),
+    Rule("data.root", _is_path, "a folder or a CSV file"),
+    Rule("weights", _is_path, "a file of weights"),
+    Rule("logger.name", *one_of("wandb", "csv", "none")),
+    Rule("output", lambda value: type(value) is str and value != "", "a folder"),
+)
+
+
+def checked(arguments: Sequence[str]) -> Sequence[str]:
+    """Return the arguments, which are right.
+
+    Raises:
+        ConfigError: the first option that cannot work, what it is, and what it must be.
+    """
+    flags = [argument for argument in arguments if argument.startswith("-")]
+    if flags:
+        raise ConfigError(f"{flags[0]}: analyze.py runs once; give several sweeps as sweep=[A,B]")
+    refuse_several_values(arguments, "give one value; several sweeps are written sweep=[A,B]")
+    cfg = compose_job("analyze", arguments, ["logger"])
+    check_rules(cfg, _RULES)
+    if cfg.layer is not None and cfg.layer not in BLOCKS:
+        raise ConfigError(
+            f"layer={cfg.layer}: there is no such block{suggestion(str(cfg.layer), BLOCKS)} "
+            f"(blocks: {', '.join(BLOCKS)})"
+        )
+    return arguments

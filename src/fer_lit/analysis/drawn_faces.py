@@ -1,0 +1,91 @@
+"""A check of the maps on faces whose answer is known, because the program drew them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.linear_model import LogisticRegression
+
+from fer_lit.analysis.attention import MapSettings
+from fer_lit.analysis.averages import enlarge, scale
+from fer_lit.analysis.checkpoints import TrainedNetwork
+from fer_lit.analysis.mapping import AS_THEY_ARE, map_faces
+from fer_lit.analysis.material import Material
+from fer_lit.analysis.shares import BANDS
+from fer_lit.errors import ConfigError
+from fer_lit.faces.synthetic import draw_faces
+from fer_lit.faces.views import FaceViews
+from fer_lit.networks.features import extract_features
+from fer_lit.networks.head import LinearHead
+
+FACES = 240
+"""How many are drawn."""
+
+
+def check_drawn_faces(material: Material, settings: MapSettings, seed: int) -> dict[str, Any]:
+    """Let a new head learn drawn faces: its maps must peak at the mouth, where the emotion is.
+
+    The emotion is drawn in the mouth, less in the eyes and brows, and not in the nose (see
+    `faces.synthetic`). The peak is that of the average map scaled to sum 1.
+
+    Args:
+        material: the first network's backbone and taps are checked, with a linear head.
+        settings: how maps are made; they explain the label.
+        seed: of the drawn faces.
+
+    Returns:
+        Without `check` and `condition` a row of `checks.check_maps`; `value` is the row of the face
+        in which the peak lies.
+    """
+    if material.selection.config.model.weights is None:
+        return {"verdict": "not applicable: maps of deep random layers do not show what they use"}
+    try:
+        faces = draw_faces(material.faces.classes, FACES, seed)
+    except ConfigError as error:
+        return {"verdict": f"not applicable: {error}"}
+    network = next(iter(material.networks.values()))
+    views = FaceViews(faces.pixels, AS_THEY_ARE, network.image_size)
+    learnt = network.with_head(_learn(network, views, faces.labels, material.device))
+    of_labels = replace(settings, target="label")
+    raw = map_faces([learnt], views, faces.labels, of_labels, material.device)[0]
+    mass = scale(raw)["mass"]
+    known = mass[~np.isnan(mass[:, 0, 0])]
+    if not len(known):
+        return {"verdict": "not applicable: the maps are zero everywhere"}
+    peak = int(enlarge(known.mean(axis=0)).sum(axis=1).argmax())
+    rows = BANDS["mouth"]
+    return {
+        "faces": len(known),
+        "value": float(peak),
+        "wanted": f"row of the peak from {rows.start} to {rows.stop - 1}, the mouth",
+        "verdict": "pass" if rows.start <= peak < rows.stop else "fail",
+    }
+
+
+@torch.no_grad()
+def _learn(
+    network: TrainedNetwork, views: FaceViews, labels: np.ndarray, device: torch.device
+) -> LinearHead:
+    """Return a linear head that has learnt the faces by logistic regression."""
+    parts = torch.arange(len(views), device=device).split(32)
+    batches = [
+        extract_features(network.backbone, views(part, 0), network.taps, network.arithmetic)
+        for part in parts
+    ]
+    features = torch.cat(
+        [torch.cat([batch[tap].flatten(1) for tap in network.taps], dim=1) for batch in batches]
+    )
+    classes = int(labels.max()) + 1
+    head = LinearHead(features.shape[1], classes, dropout=0).to(device).eval()
+    head.standardise.running_mean.copy_(features.mean(dim=0))
+    head.standardise.running_var.copy_(features.var(dim=0))
+    standardised = head.standardise(features).cpu().numpy()
+    # Strongly regularised, since there are more features than faces.
+    learnt = LogisticRegression(C=1e-3, max_iter=1000).fit(standardised, labels)
+    weights = learnt.coef_ if classes > 2 else np.concatenate([-learnt.coef_, learnt.coef_])
+    head.linear.weight.copy_(torch.from_numpy(weights))
+    head.linear.bias.zero_()
+    return head

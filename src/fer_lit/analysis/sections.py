@@ -1,0 +1,137 @@
+"""What the report of an analysis says besides the findings: its sections, and how it was made."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Mapping
+
+from omegaconf import DictConfig
+
+from fer_lit.analysis.attention import MapSettings
+from fer_lit.analysis.mapping import MappedPhotographs
+from fer_lit.analysis.report import Section, Table
+from fer_lit.analysis.results import Results
+from fer_lit.analysis.selection import Selection
+from fer_lit.runs import describe_process
+
+_CAPTIONS = {
+    "accuracy": "Accuracy of each condition. Every photograph counts once, predicted by the first "
+    "seed's network that did not train on it, with its 95 % Wilson interval; mean and standard "
+    "deviation are those of the single networks. ECE: expected calibration error in 15 bins.",
+    "drop": "What each occlusion costs by emotion, on the same photographs, with 95 % bootstrap "
+    "intervals over photographs.",
+    "tests": "Tests between conditions on the same photographs: Cochran's Q over all of them, "
+    "McNemar's between pairs, with Holm's correction.",
+    "transfer": "Transfer: mean accuracy over seeds of the networks trained under one condition "
+    "and tested under another.",
+    "attention": "Share of attention inside each band, with 95 % bootstrap intervals over "
+    "photographs. Uniform attention would give each band 20.8 %.",
+    "attention_change": "Change of these shares against the reference, on the same photographs: "
+    "95 % bootstrap intervals, permutation tests, and Holm's correction over emotions and bands "
+    "(“all” apart).",
+    "maps": "The averaged maps: photographs, pairs of a photograph and a network that did not "
+    "train on it, and how many of their maps are zero everywhere.",
+    "checks": "Checks of the maps.",
+    "calibration": "Calibration by bin of confidence.",
+}
+_SECTIONS = (
+    ("What covering costs", ("accuracy", "confusion"), ("accuracy", "drop", "tests")),
+    ("From one condition to another", ("transfer",), ("transfer",)),
+    ("Where the networks look", ("samples", "maps", "maps_over_faces"), ("maps",)),
+    ("Attention to eyes, nose and mouth", ("shares", "row_profile"), ("attention",)),
+    ("What an occlusion changes", ("difference",), ("attention_change",)),
+    ("Single photographs", ("examples",), ()),
+    ("Can the maps be trusted?", (), ("checks",)),
+    ("Are the networks as sure as they should be?", ("calibration",), ("calibration",)),
+)
+"""Title, figures (by the beginning of their names) and tables of each section."""
+
+
+def sections_of(results: Results) -> list[Section]:
+    """Return the report's sections; what there is nothing of is left out."""
+    sections = []
+    for title, figures, tables in _SECTIONS:
+        pictures = [
+            picture
+            for figure in figures
+            for name, picture in results.pictures.items()
+            if name == figure or name.startswith(f"{figure}_to_")
+        ]
+        filled = [
+            Table(_CAPTIONS[name], results.tables[name])
+            for name in tables
+            if results.tables.get(name)
+        ]
+        if pictures or filled:
+            sections.append(Section(title, (), tuple(pictures), tuple(filled)))
+    return sections
+
+
+def maps_table(mapped: MappedPhotographs) -> list[dict]:
+    """Return what is behind each averaged map."""
+    attention = mapped.attention
+    return [
+        {
+            "condition": condition,
+            "emotion": emotion,
+            "photographs": int(attention.photographs[row, column]),
+            "pairs": int(attention.pairs[row, column]),
+            "all_zero_share": float(attention.zero_share[row, column]),
+        }
+        for column, condition in enumerate(attention.conditions)
+        for row, emotion in enumerate(attention.emotions)
+        if attention.photographs[row, column]
+    ]
+
+
+def facts_about(
+    cfg: DictConfig,
+    selection: Selection,
+    settings: MapSettings | None,
+    seconds: Mapping[str, float],
+) -> dict[str, str | list[str]]:
+    """Return how the analysis and its runs were made, for people.
+
+    Args:
+        cfg: of the analysis.
+        selection: the runs.
+        settings: how maps were made; None if there are none.
+        seconds: of the stages.
+    """
+    process = describe_process()
+    first = selection.runs[0].provenance
+    facts = {
+        "command": shlex.join(["python", *process["command"]]),
+        "commands of the runs": _distinct(
+            shlex.join(["python", *run.provenance["command"]]) for run in selection.runs
+        ),
+        "runs": [run.name for run in selection.runs],
+        "data": f"{first['data']}: {sum(first['faces'].values()):,} faces "
+        f"({', '.join(f'{name} {count:,}' for name, count in first['faces'].items())}), "
+        f"{first['duplicates']:,} duplicates, {first['blank']:,} blank; {first['source']}",
+        "data fingerprint": first["data_fingerprint"],
+        "backbone": _distinct(
+            f"{run.config.model.network}, weights digest {run.provenance['backbone_digest'][:12]}, "
+            f"computed in {run.provenance['precision']['backbone']}"
+            for run in selection.runs
+        ),
+        "seeds of the runs": ", ".join(_distinct(str(run.config.seed) for run in selection.runs)),
+        "seed of the analysis": str(cfg.seed),
+    }
+    if settings:
+        facts["attention maps"] = (
+            f"{cfg.method} of {settings.layer}, of the {settings.target} emotion's "
+            f"{settings.score}, by pytorch-grad-cam; enlarged to the 48×48 face by linear "
+            f"interpolation; up to {cfg.samples:,} photographs of each emotion"
+        )
+    versions = ", ".join(f"{name} {number}" for name, number in process["packages"].items())
+    return facts | {
+        "versions": f"Python {process['python']}, {versions}",
+        "commit": str(process["git_commit"]),
+        "made": process["started"],
+        "seconds": ", ".join(f"{stage} {time:,.0f}" for stage, time in seconds.items()),
+    }
+
+
+def _distinct(values: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(values))

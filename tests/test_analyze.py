@@ -1,0 +1,169 @@
+"""The whole of an analysis, through the real command line, on pictures with a planted signal."""
+
+import csv
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from command import analyze, only, read, train
+from PIL import Image
+from safetensors.torch import save_file
+
+from fer_lit.networks.googlenet_caffe import published_name
+from fer_lit.networks.weights import build_backbone
+
+EMOTIONS = ("happy", "sad")
+CONDITIONS = ("none", "eyes", "nose", "mouth")
+GREY = 117  # what the network subtracts from green: grey faces are nothing to it
+
+
+def plant(folder):
+    """Write grey faces with stripes in the mouth's rows: upright if happy, lying if sad."""
+    random = np.random.default_rng(0)
+    for emotion in EMOTIONS:
+        (folder / "faces" / emotion).mkdir(parents=True)
+        for number in range(60):
+            stripes = np.tile(np.repeat([0, 255], 2), 12)[None] * np.ones((48, 1))
+            stripes = np.roll(stripes, random.integers(4), axis=1)
+            face = np.full((48, 48), GREY)
+            face[31:39] = (stripes if emotion == "happy" else stripes.T)[31:39]
+            path = folder / "faces" / emotion / f"{number}.png"
+            Image.fromarray(face.astype(np.uint8)).save(path)
+
+
+def set_by_hand(path):
+    """Write weights of a network whose first two channels are upright and lying edges."""
+    state = build_backbone("googlenet_caffe", None).state_dict()
+    state = {name: torch.zeros_like(value) for name, value in state.items()}
+    edges = state["blocks.conv1.7x7_s2.weight"]
+    edges[0, 1, 3, 2], edges[0, 1, 3, 4] = -1, 1
+    edges[1, 1, 2, 3], edges[1, 1, 4, 3] = -1, 1
+    save_file({published_name(n.removeprefix("blocks.")): v for n, v in state.items()}, path)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with a finished sweep of four conditions and two seeds, and its analysis."""
+    folder = tmp_path_factory.mktemp("analysis")
+    plant(folder)
+    set_by_hand(folder / "edges.safetensors")
+    process = train(
+        folder,
+        *("-m", f"occlusion={','.join(CONDITIONS)}", "seed=0,1", "data.root=faces"),
+        *(f"data.classes=[{','.join(EMOTIONS)}]", "data.image_size=48", "augmentation=none"),
+        *("model=googlenet_caffe", "model.weights=edges.safetensors", "model.taps={conv1: 1}"),
+        *("trainer.max_epochs=15", "data.batch_size=32", "model.lr=0.05", "logger=csv"),
+    )
+    assert process.returncode == 0, process.stdout + process.stderr
+    process = analyze(folder)
+    assert process.returncode == 0, process.stdout + process.stderr
+    (folder / "screen.txt").write_text(process.stdout)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def results(folder):
+    return read(only(folder, "outputs/analysis/*/results.json"))
+
+
+def rows(results, table, **wanted):
+    found = results["tables"][table]
+    return [row for row in found if all(row[key] == value for key, value in wanted.items())]
+
+
+def test_a_planted_signal_is_found_where_it_is(folder, results):
+    with np.load(only(folder, "outputs/analysis/*/attention.npz")) as attention:
+        assert attention["conditions"].tolist() == list(CONDITIONS)
+        maps = attention["mean_mass"][:, 0]  # without occlusion, 24×24 cells
+        assert attention["photographs"].min() > 0
+    for emotion, of_emotion in zip(EMOTIONS, maps, strict=True):
+        peak = of_emotion.sum(axis=1).argmax()
+        assert 30 <= 2 * peak < 40, emotion
+    for row in rows(results, "attention", condition="none", band="mouth"):
+        assert row["share"] > 0.8
+        assert row["low"] <= row["share"] <= row["high"]
+
+
+def test_covering_the_signal_costs_all_of_it_and_nothing_else_does(results):
+    accuracy = {row["condition"]: row["accuracy"] for row in results["tables"]["accuracy"]}
+    assert accuracy["none"] == accuracy["eyes"] == accuracy["nose"] == 1
+    assert accuracy["mouth"] < 0.8
+    (covered,) = rows(results, "tests", a="none", b="mouth")
+    assert covered["rejects"] and covered["p_holm"] < 1e-3
+    (same,) = rows(results, "tests", a="none", b="eyes")
+    assert same["p"] == same["p_holm"] == 1 and not same["rejects"]
+
+
+def test_the_diagonal_of_the_transfer_matrix_is_the_runs_own_accuracy(folder, results):
+    for condition in CONDITIONS:
+        runs = folder.glob(f"outputs/sweeps/*/*_{condition}_seed*/metrics.json")
+        own = [read(path)["validation"]["accuracy"] for path in runs]
+        (diagonal,) = rows(results, "transfer", trained=condition, tested=condition)
+        assert diagonal["seeds"] == len(own) == 2
+        assert diagonal["mean"] == pytest.approx(np.mean(own), abs=1e-6)
+    assert len(results["tables"]["transfer"]) == 16
+    (blind,) = rows(results, "transfer", trained="none", tested="mouth")
+    assert blind["mean"] < 0.8
+
+
+def test_photographs_are_drawn_from_all_validation_parts_and_pairs_are_counted(folder, results):
+    validate = {}
+    for path in folder.glob("outputs/sweeps/*/*_none_seed*/predictions.csv"):
+        with path.open() as file:
+            validate[path.parent.name[-1]] = {row["image"] for row in csv.DictReader(file)}
+    one, other = validate.values()
+    for condition in CONDITIONS:
+        counted = rows(results, "maps", condition=condition)
+        assert sum(row["photographs"] for row in counted) == len(one | other)
+        assert sum(row["pairs"] for row in counted) == len(one) + len(other)
+
+
+def test_the_papers_findings_and_the_checks_have_verdicts(folder, results):
+    verdicts = [one["holds"] for one in results["findings"] if one["text"].startswith("The paper:")]
+    assert len(verdicts) == 3 and set(verdicts) <= {True, False}
+    checks = {
+        (row["check"], row["condition"]): row["verdict"] for row in results["tables"]["checks"]
+    }
+    assert checks["deletion", "none"] == "pass"
+    assert checks["deletion", "mouth"] == "fail"  # no place matters when the signal is covered
+    assert checks["drawn faces", None] in ("pass", "fail")
+    screen = (folder / "screen.txt").read_text()
+    assert "Can the maps be trusted?" in screen
+    assert screen.rstrip().endswith("report.html")
+
+
+def test_everything_is_written(folder):
+    analysis = only(folder, "outputs/analysis/*")
+    figures = {path.name for path in (analysis / "figures").iterdir()}
+    for name in ("accuracy", "maps", "maps_over_faces", "difference", "samples", "examples"):
+        assert {f"{name}.png", f"{name}.pdf"} <= figures
+    tables = {path.stem for path in (analysis / "tables").glob("*.csv")}
+    assert {"accuracy", "tests", "transfer", "attention", "attention_change", "checks"} <= tables
+    report = (analysis / "report.html").read_text(encoding="utf-8")
+    assert report.count("data:image/png;base64,") == len(figures) / 2
+    assert "does not hold" in report and "python analyze.py" in report
+    assert list(analysis.glob("wandb/offline-run-*"))
+
+
+def test_ones_own_pictures(folder):
+    own = folder / "own"
+    own.mkdir()
+    shutil.copy(folder / "faces" / "happy" / "0.png", own / "me.png")
+    wide = Image.new("L", (144, 48), 255)  # cropped to its middle, the same picture
+    wide.paste(Image.open(own / "me.png"), (48, 0))
+    wide.save(own / "wide.png")
+    (own / "broken.jpg").write_bytes(b"no picture")
+    process = analyze(folder, "images=own", "logger=csv")
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert "a face should fill them" in process.stdout
+    assert "broken.jpg cannot be read as a picture" in process.stdout
+    table = sorted(folder.glob("outputs/analysis/*/probabilities.csv"))[-1]
+    with table.open() as file:
+        judged = {(row["picture"], row["condition"]): row for row in csv.DictReader(file)}
+    assert {condition for _, condition in judged} == set(CONDITIONS)
+    assert judged["own/me.png", "none"]["prediction"] == "happy"
+    assert float(judged["own/me.png", "none"]["probability_happy"]) > 0.9
+    for name in ("probability_happy", "probability_sad"):
+        assert judged["own/wide.png", "none"][name] == judged["own/me.png", "none"][name]
+    assert {path.suffix for path in table.parent.glob("*_me.*")} == {".png", ".pdf"}

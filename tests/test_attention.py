@@ -1,0 +1,191 @@
+"""Attention maps: known ones, and those of pytorch-grad-cam used plainly."""
+
+import numpy as np
+import pytest
+import pytorch_grad_cam
+import torch
+from pytorch_grad_cam.utils.image import scale_cam_image
+from pytorch_grad_cam.utils.model_targets import (
+    ClassifierOutputSoftmaxTarget,
+    ClassifierOutputTarget,
+)
+from torch import nn
+
+from fer_lit.analysis.attention import MapMaker, MapSettings, choose_layer, trunk_taps
+from fer_lit.analysis.checkpoints import TrainedNetwork
+from fer_lit.analysis.command import METHODS
+from fer_lit.errors import ConfigError
+from fer_lit.networks.backbone import pool
+from fer_lit.networks.features import extract_features
+from fer_lit.networks.head import LinearHead
+from fer_lit.networks.weights import build_backbone, calibrate_batch_norm
+
+SEVERAL = {"inception4b": 2, "inception3b": 1, "inception5a": 1}
+
+
+def pixels(count=4, size=64):
+    return torch.rand(count, 1, size, size, generator=torch.Generator().manual_seed(0)) * 255
+
+
+def network(name="googlenet_caffe", taps=None, size=64, backbone=None) -> TrainedNetwork:
+    """A random network whose head has seen the features' means and deviations."""
+    taps = taps or {"inception5b": 1}
+    if backbone is None:
+        backbone = build_backbone(name, None)
+        calibrate_batch_norm(backbone, pixels(size=size))
+    features = extract_features(backbone, pixels(size=size), taps, torch.float32)
+    flat = torch.cat([values.flatten(1) for values in features.values()], dim=1)
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        head = LinearHead(flat.shape[1], 3, dropout=0.5)
+    head.standardise.running_mean.copy_(flat.mean(0))
+    head.standardise.running_var.copy_(flat.var(0) + 1e-4)
+    head.requires_grad_(False).eval()
+    return TrainedNetwork(name, backbone, backbone.digest(), head, taps, torch.float32, size)
+
+
+def maps(trained, settings, labels, count=4):
+    tapped = extract_features(
+        trained.backbone,
+        pixels(count, trained.image_size),
+        trunk_taps(trained, settings.layer),
+        torch.float32,
+    )
+    return MapMaker(trained, settings)(tapped, labels)
+
+
+class Whole(nn.Module):
+    """The whole network, with something that requires gradients in front of it."""
+
+    def __init__(self, trained):
+        super().__init__()
+        self.trained = trained
+        self.backbone, self.head = trained.backbone, trained.head
+
+    def forward(self, x):
+        taps = self.trained.taps
+        read = self.backbone(x.clone().requires_grad_(), taps)
+        return self.head({tap: pool(read[tap], grid) for tap, grid in taps.items()})
+
+
+@pytest.fixture(scope="module", params=["googlenet", "googlenet_caffe"])
+def several_taps(request):
+    return network(request.param, SEVERAL)
+
+
+@pytest.mark.parametrize("score", ["logit", "probability"])
+@pytest.mark.parametrize("layer", ["inception4b", "inception5a"])
+@pytest.mark.parametrize("method", METHODS)
+def test_maps_are_those_of_pytorch_grad_cam_through_the_whole_network(
+    several_taps, layer, method, score
+):
+    labels = torch.tensor([0, 2, 1, 1])
+    found = maps(several_taps, MapSettings(layer, method, "label", score), labels)
+    target = {"logit": ClassifierOutputTarget, "probability": ClassifierOutputSoftmaxTarget}[score]
+    plain = getattr(pytorch_grad_cam, METHODS[method])(
+        Whole(several_taps), [several_taps.backbone.blocks[layer]]
+    )
+    wanted = plain(pixels(), [target(int(label)) for label in labels])
+    # Plainly used, the library scales twice: the small map, then the enlarged one.
+    enlarged = scale_cam_image(scale_cam_image(found, (64, 64)))
+    assert np.linalg.norm(enlarged - wanted) < 1e-4 * np.linalg.norm(wanted)
+    assert found.shape[0] == 4
+    assert found.max() > 0
+
+
+def looking_at_brightness(*weights) -> TrainedNetwork:
+    """A network that can be followed by hand.
+
+    Channel 0 of its first block is the brightness of every other pixel, and the head's logits are
+    that channel's mean, times the weights.
+    """
+    backbone = build_backbone("googlenet_caffe", None)
+    convolution = backbone.blocks["conv1"][0]
+    convolution.weight.zero_()
+    convolution.bias.zero_()
+    convolution.weight[0, 0, 3, 3] = 1  # blue, from which the preprocessing takes 104
+    convolution.bias[0] = 104
+    trained = network(taps={"conv1": 1}, size=32, backbone=backbone)
+    head = trained.head
+    head.standardise.running_mean.zero_()
+    head.standardise.running_var.fill_(1 - head.standardise.eps)
+    head.linear.weight.zero_()
+    head.linear.weight[:, 0] = torch.tensor(weights)
+    head.linear.bias.zero_()
+    return trained
+
+
+def test_a_map_that_is_known_exactly():
+    trained = looking_at_brightness(2.0, -1.0, 0.5)
+    settings = MapSettings("conv1", "gradcam", "label", "logit")
+    found = maps(trained, settings, torch.tensor([0, 1, 2]), count=3)
+    brightness = pixels(3, 32)[:, 0, ::2, ::2].numpy()
+    cells = 16 * 16
+    np.testing.assert_allclose(found[0], 2 / cells * brightness[0], rtol=1e-5)
+    assert not found[1].any()  # a negative weight, and the ReLU
+    np.testing.assert_allclose(found[2], 0.5 / cells * brightness[2], rtol=1e-5)
+
+
+def test_a_probability_is_differentiated_through_the_softmax():
+    weights = torch.tensor([0.02, -0.01, 0.005])
+    trained = looking_at_brightness(*weights)
+    settings = MapSettings("conv1", "gradcam", "label", "probability")
+    found = maps(trained, settings, torch.tensor([0]), count=1)
+    brightness = pixels(1, 32)[0, 0, ::2, ::2]
+    p = (weights * brightness.mean()).softmax(0)
+    slope = p[0] * (weights[0] - (p * weights).sum()) / (16 * 16)
+    np.testing.assert_allclose(found[0], slope * brightness, rtol=1e-4)
+
+
+def test_the_predicted_emotion_is_explained_if_asked():
+    trained = looking_at_brightness(-1.0, 2.0, 0.5)  # emotion 1 for every face
+    of_label = maps(
+        trained, MapSettings("conv1", "gradcam", "label", "logit"), torch.tensor([0, 1]), 2
+    )
+    predicted = maps(
+        trained, MapSettings("conv1", "gradcam", "predicted", "logit"), torch.tensor([0, 1]), 2
+    )
+    assert not of_label[0].any()
+    assert predicted[0].any()
+    np.testing.assert_array_equal(of_label[1], predicted[1])
+
+
+def test_nothing_of_the_network_changes():
+    trained = network()
+    before = {name: value.clone() for name, value in trained.head.state_dict().items()}
+    maps(trained, MapSettings("inception5b", "gradcam", "label", "logit"), torch.tensor([0] * 4))
+    assert trained.backbone.digest() == trained.digest
+    assert all(parameter.grad is None for parameter in trained.backbone.parameters())
+    assert all((value == before[name]).all() for name, value in trained.head.state_dict().items())
+
+
+def test_the_deepest_tap_is_mapped_unless_told_otherwise():
+    trained = network(taps={"inception4b": 1, "inception3b": 1}, size=96)
+    assert choose_layer(None, [trained]) == "inception4b"
+    assert choose_layer("inception3a", [trained]) == "inception3a"
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (None, "layer=inception5b: its map of 2×2 cells .* larger one is layer=inception3b (8×8)"),
+        ("inception4a", "layer=inception4a: its map of 4×4 cells"),
+    ],
+)
+def test_a_map_too_small_for_the_bands_is_refused(layer, message):
+    with pytest.raises(ConfigError, match=message.replace("(", r"\(").replace(")", r"\)")):
+        choose_layer(layer, [network()])
+
+
+def test_a_layer_that_the_head_does_not_read_is_refused():
+    with pytest.raises(ConfigError, match="layer=inception5b: the head reads nothing after incep"):
+        choose_layer("inception5b", [network(taps={"inception3b": 1})])
+
+
+def test_runs_whose_maps_cannot_stand_side_by_side_are_refused():
+    early, late = network(taps={"inception3b": 1}), network(taps={"conv3": 1})
+    with pytest.raises(ConfigError, match=r"tap different blocks last \(conv3, inception3b\)"):
+        choose_layer(None, [early, late])
+    large = network(taps={"conv3": 1}, size=96)
+    with pytest.raises(ConfigError, match="layer=conv3: the runs' maps have different sizes"):
+        choose_layer(None, [late, large])

@@ -1,0 +1,84 @@
+"""What an analysis says, on maps and tables made by hand."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from fer_lit.analysis.averages import ConditionAverage, collect
+from fer_lit.analysis.findings import (
+    accuracy_statements,
+    check_statements,
+    paper_statements,
+    transfer_statements,
+)
+from fer_lit.analysis.mapping import MappedPhotographs
+
+ROWS = {"eyes": slice(10, 20), "nose": slice(20, 30), "mouth": slice(30, 40)}
+
+
+def looking_at(**where: str) -> MappedPhotographs:
+    """Ten photographs a condition, whose attention lies in one band (`even`: everywhere)."""
+    shares = np.zeros((len(where), 10, 48))
+    for condition, band in zip(shares, where.values(), strict=True):
+        rows = ROWS.get(band, slice(0, 48))
+        condition[:, rows] = 1 / (rows.stop - rows.start)
+    attention = collect(["happy"], list(where), [ConditionAverage(1, 1, 2)] * len(where))
+    of_networks = tuple(condition[:1, None] for condition in shares)
+    return MappedPhotographs(np.arange(10), np.zeros(10, dtype=int), shares, of_networks, attention)
+
+
+def test_the_papers_findings_hold_where_they_do():
+    mapped = looking_at(eyes="eyes", nose="eyes", mouth="mouth")
+    statements = paper_statements(mapped, seed=0)
+    assert [one.holds for one in statements] == [True, True, True]
+    assert "100.0 % (100.0 % to 100.0 %) of the attention lies in it" in statements[0].text
+    assert "which makes up 20.8 % of the face" in statements[0].text
+    assert "a difference of 100.0 points (100.0 to 100.0)" in statements[2].text
+
+
+def test_the_papers_findings_do_not_hold_elsewhere():
+    mapped = looking_at(eyes="mouth", nose="nose", mouth="even")
+    statements = paper_statements(mapped, seed=0)
+    assert [one.holds for one in statements] == [False, False, False]
+    assert "a difference of −100.0 points" in statements[2].text
+
+
+def test_several_networks_are_counted_one_by_one():
+    mapped = looking_at(eyes="eyes")
+    elsewhere = looking_at(eyes="mouth").checkpoint_rows[0]
+    three = np.concatenate([mapped.checkpoint_rows[0], elsewhere, elsewhere])
+    (statement,) = paper_statements(replace(mapped, checkpoint_rows=(three,)), seed=0)
+    assert statement.text.endswith("Of the 3 networks, one by one, 1 agree.")
+    assert statement.holds  # which goes by the photographs
+
+
+def test_there_are_no_findings_about_conditions_that_are_missing():
+    assert paper_statements(looking_at(none="eyes"), seed=0) == []
+    assert transfer_statements([]) == []
+    assert check_statements([]) == []
+
+
+def test_costs_are_said_with_interval_and_test():
+    drop = {"condition": "mouth", "reference": "none", "emotion": "all"}
+    test = {"test": "McNemar", "a": "none", "b": "mouth", "p_holm": 0.0001}
+    statements = accuracy_statements(
+        [{"condition": "none", "accuracy": 0.631}],
+        [{**drop, "drop": 0.08, "low": 0.065, "high": 0.094}],
+        [test],
+    )
+    assert statements[0].text == "Accuracy on faces not trained on: none 63.1 %."
+    assert statements[1].text == (
+        "Under mouth accuracy is 8.0 points lower than under none (95 % interval of the drop 6.5 "
+        "to 9.4; McNemar's test p < 0.001 after Holm's correction)."
+    )
+
+
+def test_checks_say_where_they_fail():
+    rows = [
+        {"check": "deletion", "condition": "none", "verdict": "pass"},
+        {"check": "deletion", "condition": "eyes", "verdict": "fail"},
+        {"check": "drawn faces", "condition": None, "verdict": "not applicable: random weights"},
+    ]
+    deletion, drawn = check_statements(rows)
+    assert deletion.holds is False and "(not under eyes)" in deletion.text
+    assert drawn.holds is None and "not applicable: random weights" in drawn.text
