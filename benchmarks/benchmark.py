@@ -11,6 +11,7 @@ import sys
 
 import images
 import jobs
+import maps
 import memory
 import scaling
 import sizes
@@ -28,6 +29,7 @@ COMMANDS = {
     "scaling": scaling,
     "sizes": sizes,
     "stages": stages,
+    "maps": maps,
 }
 """Sub-command → module with `add_arguments(parser)` and `run(arguments)`."""
 
