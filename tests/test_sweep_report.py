@@ -13,9 +13,9 @@ from fer_lit.sweep_report import next_command
             ["occlusion=band", "occlusion.top=3", "data.root=/a b"],
             "train.py -m occlusion=none,eyes,nose,mouth 'data.root=/a b'",
         ),
-        (["-m", "occlusion=none,eyes"], "train.py -m occlusion=none,eyes seed=0,1,2,3,4"),
-        (["-m", "seed=0,1", "occlusion=none,eyes"], "train.py --help"),
+        (["-m", "occlusion=none,eyes"], "analyze.py"),
+        (["occlusion=none,eyes", "output=/my runs", "-m"], "analyze.py 'output=/my runs'"),
     ],
 )
-def test_the_next_command_keeps_what_was_typed(arguments, following):
+def test_after_one_run_come_the_others_and_then_the_analysis(arguments, following):
     assert next_command(arguments) == f"python {following}"

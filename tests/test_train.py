@@ -79,7 +79,7 @@ def test_a_sweep_ends_with_a_table_and_what_to_type_next(sweep):
     assert {row["paper"] for row in rows} == {""}
     assert (folder / "summary.md").read_text().count("| synthetic |") == 4
     assert "data: synthetic" in process.stdout
-    assert process.stdout.splitlines()[-1].startswith("Next: python train.py -m")
+    assert process.stdout.splitlines()[-1] == "Next: python analyze.py"
 
 
 def test_each_job_is_its_own_offline_wandb_run_in_the_group_of_the_sweep(sweep):

@@ -20,7 +20,6 @@ from rich.table import Table
 from fer_lit.runs import read_run, read_sweep
 
 CONDITIONS = "occlusion=none,eyes,nose,mouth"
-SEEDS = "seed=0,1,2,3,4"
 _NARROW = ("run", "data", "status", "low", "high")  # columns that the screen has no room for
 
 
@@ -61,14 +60,13 @@ def _fatal_errors() -> Iterator[None]:
 
 
 def next_command(arguments: Sequence[str]) -> str:
-    """Return what to type after a command: all conditions, then several seeds, then the help."""
+    """Return what to type after a command: all conditions after one, and then the analysis."""
     kept = [argument for argument in arguments if argument not in ("-m", "--multirun")]
     if len(kept) == len(arguments):
         others = [argument for argument in kept if not argument.startswith("occlusion")]
         return shlex.join(["python", "train.py", "-m", CONDITIONS, *others])
-    if not any(argument.startswith("seed=") for argument in kept):
-        return shlex.join(["python", "train.py", "-m", *kept, SEEDS])
-    return "python train.py --help"
+    where = [argument for argument in kept if argument.startswith("output=")]
+    return shlex.join(["python", "analyze.py", *where])
 
 
 def _report(
