@@ -12,6 +12,7 @@ from fer_lit.analysis.accuracy import (
     accuracy_table,
     calibration_table,
     confusion_matrices,
+    confusion_table,
     drop_table,
     pooled,
 )
@@ -162,6 +163,10 @@ def test_confusion_by_hand():
         "eyes": [[0, 1, 0], [0, 0, 1], [0, 0, 0]],
     }
     assert all(matrix.dtype == np.int64 for matrix in found.values())
+    table = confusion_table(found, EMOTIONS)
+    assert len(table) == 18
+    wanted = {"condition": "none", "label": EMOTIONS[1], "prediction": EMOTIONS[0], "faces": 1}
+    assert wanted in table
 
 
 def test_the_drop_of_each_emotion_by_hand():

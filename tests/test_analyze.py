@@ -10,6 +10,8 @@ from command import analyze, only, read, train
 from PIL import Image
 from safetensors.torch import save_file
 
+from fer_lit.analysis.material import gather
+from fer_lit.analysis.selection import select_runs
 from fer_lit.networks.googlenet_caffe import published_name
 from fer_lit.networks.weights import build_backbone
 
@@ -139,7 +141,7 @@ def test_everything_is_written(folder):
     for name in ("accuracy", "maps", "maps_over_faces", "difference", "samples", "examples"):
         assert {f"{name}.png", f"{name}.pdf"} <= figures
     tables = {path.stem for path in (analysis / "tables").glob("*.csv")}
-    assert {"accuracy", "tests", "transfer", "attention", "attention_change", "checks"} <= tables
+    assert {"accuracy", "confusion", "tests", "transfer", "attention", "checks"} <= tables
     report = (analysis / "report.html").read_text(encoding="utf-8")
     assert report.count("data:image/png;base64,") == len(figures) / 2
     assert "does not hold" in report and "python analyze.py" in report
@@ -167,3 +169,68 @@ def test_ones_own_pictures(folder):
     for name in ("probability_happy", "probability_sad"):
         assert judged["own/wide.png", "none"][name] == judged["own/me.png", "none"][name]
     assert {path.suffix for path in table.parent.glob("*_me.*")} == {".png", ".pdf"}
+
+
+@pytest.fixture
+def selection(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("FER_LIT_CACHE", str(folder / "cache"))
+    return select_runs(None, "outputs")
+
+
+def test_weights_that_have_moved_are_missed_and_can_be_named(folder, selection):
+    weights, moved = folder / "edges.safetensors", folder / "moved.safetensors"
+    weights.rename(moved)
+    try:
+        material, (note,) = gather(selection, None, None, torch.device("cpu"))
+        found, notes = gather(selection, None, str(moved), torch.device("cpu"))
+    finally:
+        moved.rename(weights)
+    assert material is None
+    assert "0_none_seed0" in note and "edges.safetensors" in note and "weights=FILE" in note
+    assert len(found.networks) == 8 and not notes
+    assert len({id(network.backbone) for network in found.networks.values()}) == 1
+
+
+def test_a_checkpoint_that_is_gone_is_left_out(folder, selection):
+    checkpoint = only(folder, "outputs/sweeps/*/0_none_seed0/checkpoints/last.ckpt")
+    aside = checkpoint.rename(checkpoint.with_suffix(".aside"))
+    try:
+        material, (note,) = gather(selection, None, None, torch.device("cpu"))
+    finally:
+        aside.rename(checkpoint)
+    assert ("none", 0) not in material.networks and len(material.networks) == 7
+    assert "no maps and no transfer of" in note and "0_none_seed0" in note
+
+
+def test_without_photographs_the_predictions_are_analysed(folder):
+    (folder / "faces").rename(folder / "gone")
+    try:
+        process = analyze(folder, "logger=csv", "data.root=gone/happy")
+    finally:
+        (folder / "gone").rename(folder / "faces")
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert "Note: there are no maps and no transfer: data.root=gone/happy" in process.stdout
+    newest = max(folder.glob("outputs/analysis/*"), key=lambda path: path.stat().st_mtime_ns)
+    assert (newest / "report.html").exists() and not (newest / "attention.npz").exists()
+    assert (newest / "tables" / "tests.csv").exists()
+
+
+def test_other_photographs_are_not_taken_for_those_of_the_runs(folder, selection):
+    other = folder / "other"
+    for emotion in EMOTIONS:
+        (other / emotion).mkdir(parents=True)
+        shutil.copy(folder / "faces" / emotion / "0.png", other / emotion)
+    material, (note,) = gather(selection, str(other), None, torch.device("cpu"))
+    assert material is None
+    assert "these are not the photographs of the runs (fingerprint" in note
+
+
+def test_a_layer_that_does_not_fit_is_an_error_of_one_line(folder):
+    process = analyze(folder, "layer=inception5b", "logger=csv")
+    assert process.returncode == 1
+    assert process.stderr.splitlines()[-1] == (
+        "analyze.py: layer=inception5b: the head reads nothing after conv1; name that block or one "
+        "before it"
+    )
+    assert "Traceback" not in process.stderr

@@ -31,9 +31,11 @@ def test_the_papers_findings_hold_where_they_do():
     mapped = looking_at(eyes="eyes", nose="eyes", mouth="mouth")
     statements = paper_statements(mapped, seed=0)
     assert [one.holds for one in statements] == [True, True, True]
-    assert "100.0 % (100.0 % to 100.0 %) of the attention lies in it" in statements[0].text
-    assert "which makes up 20.8 % of the face" in statements[0].text
-    assert "a difference of 100.0 points (100.0 to 100.0)" in statements[2].text
+    assert statements[0].text.endswith(
+        "Here 100.0 % of the attention lies in it (95 % interval over photographs 100.0 % to "
+        "100.0 %), and it makes up 20.8 % of the face."
+    )
+    assert "a difference of 100.0 points (95 % interval over photographs 100" in statements[2].text
 
 
 def test_the_papers_findings_do_not_hold_elsewhere():
@@ -43,13 +45,16 @@ def test_the_papers_findings_do_not_hold_elsewhere():
     assert "a difference of −100.0 points" in statements[2].text
 
 
-def test_several_networks_are_counted_one_by_one():
+def test_with_several_networks_the_interval_is_over_them():
     mapped = looking_at(eyes="eyes")
     elsewhere = looking_at(eyes="mouth").checkpoint_rows[0]
     three = np.concatenate([mapped.checkpoint_rows[0], elsewhere, elsewhere])
     (statement,) = paper_statements(replace(mapped, checkpoint_rows=(three,)), seed=0)
-    assert statement.text.endswith("Of the 3 networks, one by one, 1 agree.")
-    assert statement.holds  # which goes by the photographs
+    # Student's t of (1, 0, 0): a third, give or take 4.303 standard errors of a third.
+    assert "33.3 % of the attention" in statement.text
+    assert "95 % interval over networks −110.1 % to 176.8 %" in statement.text
+    assert statement.text.endswith("One by one, 1 of 3 networks agree.")
+    assert not statement.holds
 
 
 def test_there_are_no_findings_about_conditions_that_are_missing():

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
+from PIL import Image
 
-from fer_lit.tracking import WandbTracker
+from fer_lit.tracking import WandbTracker, log_analysis
 
 CONF = Path(__file__).parents[1] / "conf"
 
@@ -48,4 +49,31 @@ def test_a_failed_run_is_closed_too(cfg, tmp_path):
 
     with pytest.raises(RuntimeError), WandbTracker(cfg, tmp_path, None):
         raise RuntimeError
+    assert wandb.run is None
+
+
+def test_an_analysis_is_a_run_of_its_own_in_the_sweeps_group(cfg, tmp_path, monkeypatch):
+    import wandb
+
+    opened, summary, init = [], {}, wandb.init
+
+    def spy(**options):
+        run = init(**options)
+        finish = run.finish
+        # Afterwards it is no longer there.
+        run.finish = lambda: (summary.update(run.summary), finish())
+        opened.append(run)
+        return run
+
+    monkeypatch.setattr(wandb, "init", spy)
+    picture = tmp_path / "maps.png"
+    Image.new("L", (4, 4)).save(picture)
+    tables = {"accuracy": [{"condition": "none", "accuracy": 0.75}], "tests": []}
+    log_analysis(cfg, tmp_path, ["2026-01-02_03-04-05", "B"], tables, {"maps": picture})
+    (run,) = opened
+    assert (run.group, run.job_type) == ("2026-01-02_03-04-05", "analysis")
+    assert set(run.tags) == {"2026-01-02_03-04-05", "B"}
+    assert summary["accuracy/none"] == 0.75
+    assert {"figures/maps", "tables/accuracy"} <= set(summary)
+    assert "tables/tests" not in summary
     assert wandb.run is None

@@ -240,3 +240,13 @@ def confusion_matrices(predictions: Conditions, classes: int) -> dict[str, np.nd
         ).numpy()
         for condition, pool in pools.items()
     }
+
+
+def confusion_table(matrices: Mapping[str, np.ndarray], emotions: Sequence[str]) -> list[Row]:
+    """Return the matrices, row by row: `condition`, `label`, `prediction`, `faces`."""
+    return [
+        {"condition": condition, "label": label, "prediction": prediction, "faces": int(count)}
+        for condition, matrix in matrices.items()
+        for label, counts in zip(emotions, matrix, strict=True)
+        for prediction, count in zip(emotions, counts, strict=True)
+    ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+import numpy as np
 from omegaconf import DictConfig
 
 from fer_lit.analysis import findings, illustrations
@@ -12,12 +13,13 @@ from fer_lit.analysis.accuracy import (
     accuracy_table,
     calibration_table,
     confusion_matrices,
+    confusion_table,
     drop_table,
 )
 from fer_lit.analysis.attention import MapSettings, choose_layer
 from fer_lit.analysis.checks import check_maps
 from fer_lit.analysis.examples import draw_single_photographs
-from fer_lit.analysis.mapping import draw_photographs, map_photographs
+from fer_lit.analysis.mapping import MappedPhotographs, draw_photographs, map_photographs
 from fer_lit.analysis.material import Material, gather
 from fer_lit.analysis.own_images import explain_images
 from fer_lit.analysis.paired_tests import test_table
@@ -130,7 +132,9 @@ def _score(selection: Selection, results: Results) -> dict:
     results.statements += findings.accuracy_statements(
         tables["accuracy"], tables["drop"], tables["tests"]
     )
-    return confusion_matrices(predictions, len(emotions))
+    matrices = confusion_matrices(predictions, len(emotions))
+    tables["confusion"] = confusion_table(matrices, emotions)
+    return matrices
 
 
 def _look(
@@ -142,33 +146,53 @@ def _look(
     watch: Stopwatch,
 ) -> None:
     """Add the attention maps, what is measured on them, and whether they can be trusted."""
-    labels = material.faces.labels
-    indices = draw_photographs(material.held_out, labels, cfg.samples, cfg.seed)
+    indices = draw_photographs(material.held_out, material.faces.labels, cfg.samples, cfg.seed)
+    if not len(indices):
+        results.notes.append(
+            "there are no maps: no photograph is held out from training in every condition"
+        )
+        return
+    _announce(material, indices, settings)
     with watch.measure("maps"):
         mapped = map_photographs(material, indices, settings)
     mapped.attention.save(folder / "attention.npz")
-    tables = results.tables
-    references = {label: one.reference for label, one in material.conditions.items()}
     with watch.measure("statistics"):
-        tables["maps"] = maps_table(mapped)
-        tables["attention"] = share_table(mapped, cfg.seed)
-        tables["attention_change"] = change_table(mapped, references, cfg.seed)
-        tables["row_profile"] = profile_table(mapped)
-        results.statements += findings.paper_statements(mapped, cfg.seed)
+        _measure(material, mapped, cfg.seed, results)
+    with watch.measure("checks"):
+        results.tables["checks"] = check_maps(material, indices, settings, cfg.seed)
+    results.statements += findings.check_statements(results.tables["checks"])
+    figures, colormap = folder / "figures", cfg.colormap
+    with watch.measure("figures of maps"):
+        results.pictures |= draw_single_photographs(figures, material, mapped, settings, colormap)
+        results.pictures |= illustrations.draw_maps(
+            figures, material, mapped, results.tables, colormap
+        )
+
+
+def _announce(material: Material, indices: np.ndarray, settings: MapSettings) -> None:
+    classes, labels = material.faces.classes, material.faces.labels[indices]
+    counts = [f"{emotion} {(labels == label).sum():,}" for label, emotion in enumerate(classes)]
+    log.info(
+        f"{settings.method} of {settings.layer} for {len(indices):,} photographs "
+        f"({', '.join(counts)}) under each condition"
+    )
+
+
+def _measure(material: Material, mapped: MappedPhotographs, seed: int, results: Results) -> None:
+    """Add the numbers about the maps."""
+    references = {label: one.reference for label, one in material.conditions.items()}
+    results.tables |= {
+        "maps": maps_table(mapped),
+        "attention": share_table(mapped, seed),
+        "attention_change": change_table(mapped, references, seed),
+        "row_profile": profile_table(mapped),
+    }
+    results.statements += findings.paper_statements(mapped, seed)
     if all(len(one.runs) == 1 for one in material.conditions.values()):
         results.notes.append(
             "there is one network a condition: intervals are over photographs, and how much the "
             "maps of other seeds differ is not known (train more with seed=0,1,2,3,4)"
         )
-    with watch.measure("checks"):
-        tables["checks"] = check_maps(material, indices, settings, cfg.seed)
-        results.statements += findings.check_statements(tables["checks"])
-    with watch.measure("figures of maps"):
-        figures = folder / "figures"
-        results.pictures |= draw_single_photographs(
-            figures, material, mapped, settings, cfg.colormap
-        )
-        results.pictures |= illustrations.draw_maps(figures, material, mapped, tables, cfg.colormap)
 
 
 def _subtitle(selection: Selection) -> str:

@@ -74,7 +74,11 @@ def load_networks(
             # A checkpoint can be missing, cut off, or of weights that are not there any more.
             except Exception as error:
                 problems.setdefault(one_line(error), []).append(run.name)
-    notes = [f"no maps of {', '.join(names)}: {reason}" for reason, names in problems.items()]
+    notes = [
+        f"no maps and no transfer of {', '.join(names)}: {reason} (weights=FILE says where the "
+        "backbone's are now)"
+        for reason, names in problems.items()
+    ]
     return networks, notes
 
 

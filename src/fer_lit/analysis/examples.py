@@ -51,11 +51,12 @@ def draw_single_photographs(
     drawn = {
         "samples": (
             draw_samples(faces, [classes[label] for label in known]),
-            "Sample faces in each condition.",
+            "Sample faces in each condition (Figure 1 of the paper).",
         ),
         "examples": (
             draw_examples(examples, colormap),
-            "Attention maps over single photographs, by the first network of each condition: "
+            "Attention maps over single photographs (Figure 2 of the paper), by the first network "
+            "of each condition: "
             "photographs that it gets right (solid frames) and wrong (dashed), drawn at random.",
         ),
     }

@@ -6,10 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from statsmodels.stats.weightstats import DescrStatsW
 
 from fer_lit.analysis.mapping import MappedPhotographs
 from fer_lit.analysis.report import Statement
-from fer_lit.analysis.shares import ALL, BANDS, interval, network_shares
+from fer_lit.analysis.shares import (
+    ALL,
+    BANDS,
+    interval,
+    network_shares,
+    photograph_shares,
+)
 from fer_lit.faces.face_set import SIZE
 
 Row = Mapping[str, Any]
@@ -51,24 +58,24 @@ def paper_statements(mapped: MappedPhotographs, seed: int) -> list[Statement]:
 
     It "still looks at the covered band" is taken to hold if the share of attention mass there is
     above the band's share of the face, and "looks at the eyes" with the nose covered, if more
-    attention lies in the eyes' band than in the nose's; both if the whole 95 % bootstrap interval
-    over photographs says so. That interval knows nothing of how networks differ, so with several
-    seeds each statement adds how many of the networks agree.
+    attention lies in the eyes' band than in the nose's; both if the whole 95 % interval says so.
+    The interval is that of Student's t over networks; of a single network, the bootstrap's over its
+    photographs, which knows nothing of how networks differ.
 
     Args:
         mapped: maps of the conditions; what is not among them has no statement.
         seed: of the bootstrap.
     """
-    rows = dict(zip(mapped.attention.conditions, map(_known, mapped.rows), strict=True))
     statements = []
     for name, rule in (
         ("eyes", _looks_at_the_band),
         ("mouth", _looks_at_the_band),
         ("nose", _looks_at_the_eyes),
     ):
-        if name in rows and len(rows[name]) > 1:
-            of_networks = dict(zip(BANDS, network_shares(mapped, name, ALL).T, strict=True))
-            statements.append(rule(name, rows[name], of_networks, seed))
+        if name in mapped.attention.conditions:
+            shares, over = _shares_of_all(mapped, name)
+            if shares.shape[1] > 1:
+                statements.append(rule(name, dict(zip(BANDS, shares, strict=True)), over, seed))
     return statements
 
 
@@ -97,46 +104,54 @@ def _cost(row: Row, p: float | None) -> str:
     )
 
 
-def _known(rows: np.ndarray) -> np.ndarray:
-    return rows[~np.isnan(rows[:, 0])]
+def _shares_of_all(mapped: MappedPhotographs, condition: str) -> tuple[np.ndarray, str]:
+    """Return the shares, (bands, N), of N networks, or of a single one's N photographs."""
+    networks = network_shares(mapped, condition, ALL)
+    if len(networks) > 1:
+        return networks[~np.isnan(networks[:, 0])].T, "networks"
+    return photograph_shares(mapped, condition), "photographs"
 
 
 def _looks_at_the_band(
-    name: str, rows: np.ndarray, of_networks: Mapping[str, np.ndarray], seed: int
+    name: str, shares: Mapping[str, np.ndarray], over: str, seed: int
 ) -> Statement:
-    band = BANDS[name]
-    share = rows[:, band].sum(axis=1)
-    low, high = interval(share, seed)
+    share, band = shares[name], BANDS[name]
+    low, high = _interval(share, over, seed)
     area = (band.stop - band.start) / SIZE
     text = (
         f"The paper: with the {name} covered, the network still looks at the covered band. Here "
-        f"{_percent(share.mean())} ({_percent(low)} to {_percent(high)}) of the attention lies in "
-        f"it, which makes up {_percent(area)} of the face.{_agreeing(of_networks[name] > area)}"
+        f"{_percent(share.mean())} of the attention lies in it (95 % interval over {over} "
+        f"{_percent(low)} to {_percent(high)}), and it makes up {_percent(area)} of the face."
     )
-    return Statement(text, bool(low > area))
+    return Statement(text + _agreeing(share > area, over), bool(low > area))
 
 
 def _looks_at_the_eyes(
-    name: str, rows: np.ndarray, of_networks: Mapping[str, np.ndarray], seed: int
+    name: str, shares: Mapping[str, np.ndarray], over: str, seed: int
 ) -> Statement:
-    eyes, covered = (rows[:, BANDS[band]].sum(axis=1) for band in ("eyes", name))
-    low, high = interval(eyes - covered, seed)
-    agree = of_networks["eyes"] > of_networks[name]
+    eyes, covered = shares["eyes"], shares[name]
+    low, high = _interval(eyes - covered, over, seed)
     text = (
         f"The paper: with the {name} covered, the network looks at the eyes. Here "
         f"{_percent(eyes.mean())} of the attention lies at the eyes and "
         f"{_percent(covered.mean())} at the covered {name}, a difference of "
-        f"{_points((eyes - covered).mean())} points ({_points(low)} to {_points(high)})."
-        f"{_agreeing(agree)}"
+        f"{_points((eyes - covered).mean())} points (95 % interval over {over} {_points(low)} to "
+        f"{_points(high)})."
     )
-    return Statement(text, bool(low > 0))
+    return Statement(text + _agreeing(eyes > covered, over), bool(low > 0))
 
 
-def _agreeing(networks: np.ndarray) -> str:
-    """Return how many networks agree, taken one by one; nothing if there is only one."""
-    if len(networks) < 2:
+def _interval(values: np.ndarray, over: str, seed: int) -> tuple[float, float]:
+    if over == "photographs":
+        return interval(values, seed)
+    return DescrStatsW(values).tconfint_mean()
+
+
+def _agreeing(agree: np.ndarray, over: str) -> str:
+    """Return how many networks agree, taken one by one; of one network nothing."""
+    if over == "photographs":
         return ""
-    return f" Of the {len(networks)} networks, one by one, {int(networks.sum())} agree."
+    return f" One by one, {int(agree.sum())} of {len(agree)} networks agree."
 
 
 def _check_statement(text: str, rows: Sequence[Row]) -> Statement:
@@ -149,7 +164,7 @@ def _check_statement(text: str, rows: Sequence[Row]) -> Statement:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
+    return f"{_points(share)} %"
 
 
 def _points(share: float) -> str:

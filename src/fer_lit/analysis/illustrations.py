@@ -101,8 +101,8 @@ def draw_maps(
     drawn = {
         "maps": (
             draw_average_maps(means, *names, *marks, colormap),
-            "Averaged attention maps: means of maps scaled to 0–1 each. Brackets mark the band "
-            "that a condition covers.",
+            "Averaged attention maps (Figure 3 of the paper): means of maps scaled to 0–1 each. "
+            "Brackets mark the band that a condition covers.",
         ),
         "maps_over_faces": (
             draw_maps_over_faces(means, over, *names, *marks, colormap),

@@ -57,9 +57,10 @@ def share_table(mapped: MappedPhotographs, seed: int) -> list[Row]:
     rows = []
     for condition, emotion, part in _cells(mapped):
         spread = _spread(mapped, condition, emotion)
-        shares = _known(_shares(mapped, condition)[:, part])
+        shares = photograph_shares(mapped, condition, part)
         rows += [
-            row | {"sd": spread[row["band"]]} for row in _banded(condition, emotion, shares, seed)
+            row | {"sd": spread[row["band"]]}
+            for row in _rows(condition, emotion, "share", shares, seed)
         ]
     return rows
 
@@ -84,7 +85,9 @@ def change_table(mapped: MappedPhotographs, references: Mapping[str, str], seed:
         reference = references.get(condition)
         if reference in mapped.attention.conditions and reference != condition:
             change = _shares(mapped, condition) - _shares(mapped, reference)
-            rows += _changes(condition, emotion, _known(change[:, part]), seed)
+            known = _known(change[:, part])
+            own = _rows(condition, emotion, "change", known, seed)
+            rows += _test_rows(own, known, seed)
     _correct([row for row in rows if row["emotion"] == ALL])
     _correct([row for row in rows if row["emotion"] != ALL])
     return rows
@@ -128,6 +131,13 @@ def _shares(mapped: MappedPhotographs, condition: str) -> np.ndarray:
     return np.stack([rows[:, band].sum(axis=1) for band in BANDS.values()])
 
 
+def photograph_shares(
+    mapped: MappedPhotographs, condition: str, part: np.ndarray | slice = slice(None)
+) -> np.ndarray:
+    """Return the share in each band of each photograph in a part, (bands, N), if it has any."""
+    return _known(_shares(mapped, condition)[:, part])
+
+
 def network_shares(mapped: MappedPhotographs, condition: str, emotion: str) -> np.ndarray:
     """Return the share in each band of each network's own average map, (networks, bands).
 
@@ -138,7 +148,8 @@ def network_shares(mapped: MappedPhotographs, condition: str, emotion: str) -> n
     if emotion != ALL:
         return shares[:, mapped.attention.emotions.index(emotion)]
     there = ~np.isnan(shares)
-    return np.where(there, shares, 0).sum(axis=1) / there.sum(axis=1)
+    with np.errstate(invalid="ignore"):  # 0 / 0
+        return np.where(there, shares, 0).sum(axis=1) / there.sum(axis=1)
 
 
 def _spread(mapped: MappedPhotographs, condition: str, emotion: str) -> dict[str, float | None]:
@@ -155,37 +166,29 @@ def _known(values: np.ndarray) -> np.ndarray:
     return values[:, ~np.isnan(values[0])]
 
 
-def _banded(condition: str, emotion: str, shares: np.ndarray, seed: int) -> list[Row]:
-    count = shares.shape[1]
+def _rows(condition: str, emotion: str, what: str, values: np.ndarray, seed: int) -> list[Row]:
+    """Return a row a band: the mean of its values, (bands, P), under the name `what`."""
+    count = values.shape[1]
     rows = [
         {"condition": condition, "emotion": emotion, "band": band, "photographs": count}
         for band in BANDS
     ]
     if count < 2:  # no spread to resample
-        return [row | dict.fromkeys(("share", "low", "high")) for row in rows]
-    figures = {"share": shares.mean(axis=1), **_ends(shares, seed)}
-    return [row | _at(figures, number) for number, row in enumerate(rows)]
+        return [row | dict.fromkeys((what, "low", "high")) for row in rows]
+    figures = zip(values.mean(axis=1), *interval(values, seed), strict=True)
+    return [
+        row | {what: float(mean), "low": float(low), "high": float(high)}
+        for row, (mean, low, high) in zip(rows, figures, strict=True)
+    ]
 
 
-def _changes(condition: str, emotion: str, changes: np.ndarray, seed: int) -> list[Row]:
-    rows = []
-    for row in _banded(condition, emotion, changes, seed):
-        row["change"] = row.pop("share")
-        rows.append(row | {"low": row.pop("low"), "high": row.pop("high")})
+def _test_rows(rows: list[Row], changes: np.ndarray, seed: int) -> list[Row]:
+    """Return the rows with the p values of their changes, (bands, P), still to be corrected."""
     p = _permutation_p(changes, seed) if changes.shape[1] > 1 else [None] * len(rows)
     return [
         row | {"p": value if value is None else float(value), "p_holm": None, "rejects": None}
         for row, value in zip(rows, p, strict=True)
     ]
-
-
-def _ends(values: np.ndarray, seed: int) -> dict[str, np.ndarray]:
-    low, high = interval(values, seed)
-    return {"low": low, "high": high}
-
-
-def _at(figures: Mapping[str, np.ndarray], number: int) -> Row:
-    return {name: float(values[number]) for name, values in figures.items()}
 
 
 def _permutation_p(differences: np.ndarray, seed: int) -> np.ndarray:
