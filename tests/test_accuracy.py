@@ -38,7 +38,7 @@ def outcome(right, **options):
 
 
 def compare(**right):
-    return paired_tests.test_table({name: {0: outcome(one)} for name, one in right.items()})
+    return paired_tests.paired_test_table({name: {0: outcome(one)} for name, one in right.items()})
 
 
 def by_pair(rows):
@@ -233,7 +233,7 @@ def test_the_drop_is_paired_by_seed_and_photograph():
     assert {row["condition"] for row in rows} == {"eyes"}
     assert rows[-1]["faces"] == 3
     assert rows[-1]["drop"] == pytest.approx(1 / 3)
-    assert paired_tests.test_table({"none": none, "eyes": eyes})[0][0]["only_a_right"] == 1
+    assert paired_tests.paired_test_table({"none": none, "eyes": eyes})[0][0]["only_a_right"] == 1
 
 
 def test_mcnemar_of_few_photographs_is_exact():
@@ -323,7 +323,7 @@ def test_identical_predictions_give_p_of_one(right):
 def test_runs_are_paired_by_seed_and_each_photograph_counts_once():
     none = {0: outcome([1, 1], names="ab"), 1: outcome([0, 0, 1], names="abc")}
     eyes = {1: outcome([1, 1, 0], names="abc"), 0: outcome([0, 1], names="ab")}
-    rows, notes = paired_tests.test_table({"none": none, "eyes": eyes})
+    rows, notes = paired_tests.paired_test_table({"none": none, "eyes": eyes})
     assert (rows[0]["faces"], rows[0]["only_a_right"], rows[0]["only_b_right"]) == (3, 2, 0)
     assert notes == []
 
@@ -331,7 +331,7 @@ def test_runs_are_paired_by_seed_and_each_photograph_counts_once():
 def test_what_is_not_paired_is_noted():
     faces = outcome([1, 0], names="ab")
     other = outcome([1, 0], names="ac")
-    rows, notes = paired_tests.test_table(
+    rows, notes = paired_tests.paired_test_table(
         {
             "none": {0: faces, 1: faces, 2: faces},
             "eyes": {0: faces, 1: other},
@@ -353,7 +353,7 @@ def test_what_is_not_paired_is_noted():
 
 def test_a_seed_that_several_conditions_lack_is_noted_once():
     run = outcome([1, 0])
-    _, notes = paired_tests.test_table(
+    _, notes = paired_tests.paired_test_table(
         {"none": {0: run, 4: run}, "eyes": {0: run}, "mask": {0: run}}
     )
     assert notes == [

@@ -327,7 +327,9 @@ def test_confusion_matrices_show_counts_and_shares_of_the_row():
 def test_transfer_frames_the_condition_that_a_network_was_trained_for():
     matrix = np.array([[0.75, 0.5, 0.25], [0.3, np.nan, 0.6]])
 
-    axis = draw_transfer(matrix, ["none", "mouth"], ["none", "eyes", "mouth"]).axes[0]
+    own = np.array([[True, False, False], [False, False, True]])
+
+    axis = draw_transfer(matrix, ["none lr=1", "mouth"], ["none", "eyes", "mouth"], own).axes[0]
 
     assert texts(axis) == ["75.0", "50.0", "25.0", "30.0", "–", "60.0"]
     frames = [patch for patch in axis.patches if isinstance(patch, Rectangle)]
@@ -400,7 +402,7 @@ def test_scores_of_any_number_can_be_read(names):
     ]
     assert_readable(draw_accuracy(rows, {"none": 74.2}, {}))
     assert_readable(draw_confusions(matrices, emotions))
-    assert_readable(draw_transfer(accuracy, conditions, conditions))
+    assert_readable(draw_transfer(accuracy, conditions, conditions, np.eye(len(conditions)) > 0))
     assert_readable(draw_reliability(bins, dict.fromkeys(conditions, 0.05)))
 
 

@@ -12,7 +12,12 @@ from fer_lit.analysis.findings import (
     transfer_statements,
 )
 from fer_lit.analysis.mapping import MappedPhotographs
+from fer_lit.occlusion import Occlusion
 
+PAPERS = {
+    name: Occlusion(name, top, height, 0, 48, "noise", 0)
+    for name, top, height in (("none", 0, 0), ("eyes", 10, 10), ("nose", 20, 10), ("mouth", 30, 10))
+}
 ROWS = {"eyes": slice(10, 20), "nose": slice(20, 30), "mouth": slice(30, 40)}
 
 
@@ -29,7 +34,7 @@ def looking_at(**where: str) -> MappedPhotographs:
 
 def test_the_papers_findings_hold_where_they_do():
     mapped = looking_at(eyes="eyes", nose="eyes", mouth="mouth")
-    statements = paper_statements(mapped, seed=0)
+    statements = paper_statements(mapped, PAPERS, seed=0)
     assert [one.holds for one in statements] == [True, True, True]
     assert statements[0].text.endswith(
         "Here 100.0 % of the attention lies in it (95 % interval over photographs 100.0 % to "
@@ -38,9 +43,16 @@ def test_the_papers_findings_hold_where_they_do():
     assert "a difference of 100.0 points (95 % interval over photographs 100" in statements[2].text
 
 
+def test_conditions_that_differ_otherwise_too_are_named():
+    mapped = looking_at(one="eyes", two="mouth")
+    statements = paper_statements(mapped, {"one": PAPERS["eyes"], "two": PAPERS["eyes"]}, seed=0)
+    assert [one.holds for one in statements] == [True, False]
+    assert statements[1].text.startswith("The paper (two): with the eyes covered, the network")
+
+
 def test_the_papers_findings_do_not_hold_elsewhere():
-    mapped = looking_at(eyes="mouth", nose="nose", mouth="even")
-    statements = paper_statements(mapped, seed=0)
+    mapped = looking_at(eyes="mouth", nose="nose", mouth="eyes")
+    statements = paper_statements(mapped, PAPERS, seed=0)
     assert [one.holds for one in statements] == [False, False, False]
     assert "a difference of −100.0 points" in statements[2].text
 
@@ -49,16 +61,22 @@ def test_with_several_networks_the_interval_is_over_them():
     mapped = looking_at(eyes="eyes")
     elsewhere = looking_at(eyes="mouth").checkpoint_rows[0]
     three = np.concatenate([mapped.checkpoint_rows[0], elsewhere, elsewhere])
-    (statement,) = paper_statements(replace(mapped, checkpoint_rows=(three,)), seed=0)
-    # Student's t of (1, 0, 0): a third, give or take 4.303 standard errors of a third.
+    (statement,) = paper_statements(replace(mapped, checkpoint_rows=(three,)), PAPERS, seed=0)
+    # Student's t of (1, 0, 0): a third, give or take 4.3 standard errors of a third.
     assert "33.3 % of the attention" in statement.text
-    assert "95 % interval over networks −110.1 % to 176.8 %" in statement.text
-    assert statement.text.endswith("One by one, 1 of 3 networks agree.")
-    assert not statement.holds
+    assert "95 % interval over networks 0.0 % to 100.0 %" in statement.text
+    assert "One by one, 1 of 3 networks agree." in statement.text
+    assert statement.text.endswith("On these runs it cannot be told.") and statement.holds is None
+
+
+def test_other_bands_and_fills_are_not_the_papers():
+    mapped = looking_at(eyes="eyes")
+    for other in ({"top": 8}, {"fill": "blur"}):
+        assert paper_statements(mapped, {"eyes": replace(PAPERS["eyes"], **other)}, 0) == []
 
 
 def test_there_are_no_findings_about_conditions_that_are_missing():
-    assert paper_statements(looking_at(none="eyes"), seed=0) == []
+    assert paper_statements(looking_at(none="eyes"), PAPERS, seed=0) == []
     assert transfer_statements([]) == []
     assert check_statements([]) == []
 

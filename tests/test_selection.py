@@ -61,6 +61,7 @@ def test_runs_that_differ_otherwise_are_conditions_of_their_own(tmp_path):
     selection = select_runs([str(one), str(other)], "outputs")
     assert list(selection.conditions)[:2] == ["none lr=0.001", "none lr=0.003"]
     assert selection.conditions["mouth lr=0.003"].reference == "none lr=0.003"
+    assert selection.conditions["mouth lr=0.003"].covered == "mouth"
     assert not selection.notes
 
 
@@ -72,6 +73,7 @@ def test_a_fill_does_not_divide_faces_without_a_band(tmp_path):
     conditions = select_runs(str(folder), "outputs").conditions
     assert list(conditions) == ["none", "mouth fill=noise", "mouth fill=blur"]
     assert {one.reference for one in conditions.values()} == {"none"}
+    assert [one.covered for one in conditions.values()] == list(conditions)
 
 
 def test_the_latest_finished_sweep_is_taken(tmp_path):
@@ -98,6 +100,31 @@ def test_failed_runs_are_left_out_and_said(tmp_path):
         "1_eyes_seed0 is left out: out of memory",
         "2_nose_seed0 is left out: it did not finish",
     )
+
+
+def test_where_a_file_of_weights_lies_makes_no_difference(tmp_path):
+    folder = sweep(tmp_path)
+    run(folder / "0_x", "model.weights=/a/w.pth", backbone_digest="1" * 64)
+    run(folder / "1_x", "model.weights=/b/v.pth", "seed=1", backbone_digest="1" * 64)
+    assert list(select_runs(str(folder), "outputs").conditions) == ["none"]
+    run(folder / "2_x", "model.weights=/a/w.pth", "seed=2", backbone_digest="2" * 64)
+    conditions = select_runs(str(folder), "outputs").conditions
+    assert list(conditions) == ["none weights=11111111", "none weights=22222222"]
+
+
+def test_single_runs_in_a_folder_are_analysed_together(tmp_path):
+    run(tmp_path / "2026-01-31_12-00-00_none_seed0", "occlusion=none")
+    run(tmp_path / "2026-01-31_12-00-01_eyes_seed0", "occlusion=eyes")
+    assert list(select_runs(str(tmp_path), "outputs").conditions) == ["none", "eyes"]
+
+
+def test_broken_predictions_are_left_out_and_said(tmp_path):
+    folder = sweep(tmp_path)
+    run(folder / "0_x", "occlusion=none")
+    write_text(run(folder / "1_x", "occlusion=eyes") / "predictions.csv", "image\n")
+    selection = select_runs(str(folder), "outputs")
+    assert list(selection.conditions) == ["none"]
+    assert "1_x is left out: " in selection.notes[0] and "lacks column" in selection.notes[0]
 
 
 def test_of_two_equal_runs_the_later_counts(tmp_path):

@@ -58,6 +58,11 @@ def choose_precision(precision: str, device: torch.device) -> Precision:
     return Precision(precision, _BACKBONE[precision])
 
 
+def forbid_tf32() -> None:
+    """Keep cuDNN from rounding the inputs of float32 convolutions to 10 bits."""
+    torch.backends.cudnn.allow_tf32 = False
+
+
 def _automatic(device: torch.device) -> Precision:
     if device.type == "cuda":
         # Older GPUs emulate bfloat16, which is slower than float16.

@@ -79,9 +79,9 @@ def read_run(folder: Path) -> dict[str, Any]:
 
 
 def read_sweep(folder: Path) -> list[dict[str, Any]]:
-    """Return the runs of a sweep in the order of their numbers."""
+    """Return the runs of a sweep in the order of their numbers; others by name."""
     folders = [path.parent for path in folder.glob("*/provenance.json")]
-    return [read_run(path) for path in sorted(folders, key=lambda path: _number(path.name))]
+    return [read_run(path) for path in sorted(folders, key=_order)]
 
 
 def one_line(error: BaseException) -> str:
@@ -91,8 +91,9 @@ def one_line(error: BaseException) -> str:
     return message if kind == "ConfigError" else f"{kind}: {message}"
 
 
-def _number(name: str) -> int:
-    return int(name.split("_", 1)[0])
+def _order(folder: Path) -> tuple[int, str]:
+    number = folder.name.split("_", 1)[0]
+    return (int(number) if number.isdigit() else 0), folder.name
 
 
 def _git_commit() -> str | None:

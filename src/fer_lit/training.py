@@ -26,7 +26,7 @@ from fer_lit.figures import draw_run
 from fer_lit.files import write_csv, write_json
 from fer_lit.networks.weights import calibrate_batch_norm
 from fer_lit.occlusion import Occlusion
-from fer_lit.precision import Precision, choose_device, choose_precision
+from fer_lit.precision import Precision, choose_device, choose_precision, forbid_tf32
 from fer_lit.results import MetricsTable, prediction_rows, summarise
 from fer_lit.runs import RunFolder, one_line
 from fer_lit.stopwatch import Stopwatch
@@ -70,8 +70,7 @@ def _train(cfg: DictConfig, run: RunFolder, tracker: Any) -> float:
     device = choose_device(cfg.trainer.accelerator)
     precision = choose_precision(cfg.trainer.precision, device)
     if precision.backbone == torch.float32:
-        # cuDNN would round the inputs of convolutions to 10 bits.
-        torch.backends.cudnn.allow_tf32 = False
+        forbid_tf32()
     with watch.measure("faces"):
         faces = load_faces(cfg.data)
         data = build_data(cfg, faces)

@@ -22,15 +22,15 @@ from fer_lit.analysis.examples import draw_single_photographs
 from fer_lit.analysis.mapping import MappedPhotographs, draw_photographs, map_photographs
 from fer_lit.analysis.material import Material, gather
 from fer_lit.analysis.own_images import explain_images
-from fer_lit.analysis.paired_tests import test_table
+from fer_lit.analysis.paired_tests import paired_test_table
 from fer_lit.analysis.report import write_report
 from fer_lit.analysis.results import Results
 from fer_lit.analysis.screen import show
 from fer_lit.analysis.sections import facts_about, maps_table, sections_of
 from fer_lit.analysis.selection import Selection, select_runs
 from fer_lit.analysis.shares import change_table, profile_table, share_table
-from fer_lit.analysis.transfer import test_everywhere, transfer_table
-from fer_lit.precision import choose_device
+from fer_lit.analysis.transfer import transfer_table
+from fer_lit.precision import choose_device, forbid_tf32
 from fer_lit.stopwatch import Stopwatch
 
 log = logging.getLogger(__name__)
@@ -47,6 +47,7 @@ def analyze(cfg: DictConfig, folder: Path) -> None:
         ConfigError: there is nothing to analyse, or an option does not fit the runs.
     """
     device = choose_device("auto")
+    forbid_tf32()
     selection = select_runs(cfg.sweep, cfg.output)
     log.info(
         f"{len(selection.runs)} runs under {', '.join(selection.conditions)} "
@@ -72,13 +73,13 @@ def analyze(cfg: DictConfig, folder: Path) -> None:
         sections_of(results),
         results.facts,
     )
+    show(folder, results)
     if cfg.logger.name == "wandb":
         from fer_lit.tracking import log_analysis  # wandb takes a second to import
 
         pictures = {name: picture.path for name, picture in results.pictures.items()}
-        sweeps = [path.absolute().name for path in selection.folders]
+        sweeps = list(dict.fromkeys(run.folder.absolute().parent.name for run in selection.runs))
         log_analysis(cfg, folder, sweeps, results.tables, pictures)
-    show(folder, results)
 
 
 def _settings(cfg: DictConfig, material: Material) -> MapSettings:
@@ -100,7 +101,7 @@ def _analyze(
     with watch.measure("scores"):
         confusions = _score(selection, results)
     with watch.measure("transfer"):
-        results.tables["transfer"] = transfer_table(test_everywhere(material) if material else {})
+        results.tables["transfer"] = transfer_table(material) if material else []
     results.statements += findings.transfer_statements(results.tables["transfer"])
     with watch.measure("figures"):
         tables = results.tables
@@ -126,7 +127,7 @@ def _score(selection: Selection, results: Results) -> dict:
             {name: predictions[name] for name in (one.reference, label)}, emotions, one.reference
         )
     ]
-    tables["tests"], notes = test_table(predictions)
+    tables["tests"], notes = paired_test_table(predictions)
     tables["calibration"] = calibration_table(predictions)
     results.notes += notes
     results.statements += findings.accuracy_statements(
@@ -152,6 +153,10 @@ def _look(
             "there are no maps: no photograph is held out from training in every condition"
         )
         return
+    if settings.method == "eigencam":
+        results.notes.append(
+            "eigencam asks neither the head nor the emotion, and the sign of its maps is arbitrary"
+        )
     _announce(material, indices, settings)
     with watch.measure("maps"):
         mapped = map_photographs(material, indices, settings)
@@ -181,18 +186,33 @@ def _announce(material: Material, indices: np.ndarray, settings: MapSettings) ->
 def _measure(material: Material, mapped: MappedPhotographs, seed: int, results: Results) -> None:
     """Add the numbers about the maps."""
     references = {label: one.reference for label, one in material.conditions.items()}
+    occlusions = {label: one.occlusion for label, one in material.conditions.items()}
     results.tables |= {
         "maps": maps_table(mapped),
         "attention": share_table(mapped, seed),
         "attention_change": change_table(mapped, references, seed),
         "row_profile": profile_table(mapped),
     }
-    results.statements += findings.paper_statements(mapped, seed)
-    if all(len(one.runs) == 1 for one in material.conditions.values()):
-        results.notes.append(
+    results.statements += findings.paper_statements(mapped, occlusions, seed)
+    results.notes += _notes_on_seeds(material)
+
+
+def _notes_on_seeds(material: Material) -> list[str]:
+    seeds: dict[str, set[int]] = {}
+    for label, seed in material.networks:
+        seeds.setdefault(label, set()).add(seed)
+    notes = []
+    if len(set(map(frozenset, seeds.values()))) > 1:
+        notes.append(
+            "the conditions have networks of different seeds, so that changes of attention and "
+            "transfer compare networks of different splits"
+        )
+    if all(len(own) == 1 for own in seeds.values()):
+        notes.append(
             "there is one network a condition: intervals are over photographs, and how much the "
             "maps of other seeds differ is not known (train more with seed=0,1,2,3,4)"
         )
+    return notes
 
 
 def _subtitle(selection: Selection) -> str:

@@ -125,7 +125,8 @@ class MapMaker:
         """
         self._after.before = tapped
         activation = tapped[self._settings.layer].detach().requires_grad_()
-        targets = [_SCORES[self._settings.score](int(i)) for i in self._explained(tapped, labels)]
+        explained = self._explained(tapped, labels).tolist()
+        targets = [_SCORES[self._settings.score](emotion) for emotion in explained]
         maps = self._engine(activation, targets)
         if len(maps) != len(labels):  # pytorch-grad-cam swallows some errors
             raise RuntimeError(f"pytorch-grad-cam made {len(maps)} maps of {len(labels)} faces")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -11,11 +10,10 @@ from torch import Tensor
 
 from fer_lit.analysis.selection import Run, Selection
 from fer_lit.classifier import EmotionClassifier
+from fer_lit.errors import ConfigError
 from fer_lit.networks.backbone import Backbone
 from fer_lit.networks.head import LinearHead
 from fer_lit.runs import one_line
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -73,26 +71,30 @@ def load_networks(
                 networks[condition.label, seed] = _load(run, weights, backbones, device)
             # A checkpoint can be missing, cut off, or of weights that are not there any more.
             except Exception as error:
-                problems.setdefault(one_line(error), []).append(run.name)
+                advice = " (weights=FILE says where they are now)" * isinstance(error, ConfigError)
+                problems.setdefault(one_line(error) + advice, []).append(run.name)
     notes = [
-        f"no maps and no transfer of {', '.join(names)}: {reason} (weights=FILE says where the "
-        "backbone's are now)"
+        f"no maps and no transfer of {', '.join(names)}: {reason}"
         for reason, names in problems.items()
     ]
+    if device.type == "cpu" and any(_trained_in_float16(run) for run in selection.runs):
+        notes.append("what was computed in float16 is float32 here: a CPU has no float16")
     return networks, notes
+
+
+def _trained_in_float16(run: Run) -> bool:
+    return run.provenance["precision"]["backbone"] == "float16"
 
 
 def _load(
     run: Run, weights: str | None, backbones: dict[str, Backbone], device: torch.device
 ) -> TrainedNetwork:
-    moved = {"weights": weights} if weights else {}
-    model = EmotionClassifier.load_from_checkpoint(
-        run.folder / "checkpoints" / "last.ckpt",
-        map_location="cpu",
-        weights_only=True,
-        download=run.config.data.download,
-        **moved,
-    )
+    try:
+        model = _rebuild(run)
+    except ConfigError:
+        if weights is None:
+            raise
+        model = _rebuild(run, weights=weights)
     digest = model.backbone.digest()
     backbone = backbones.setdefault(digest, model.backbone.to(device))
     return TrainedNetwork(
@@ -106,8 +108,16 @@ def _load(
     )
 
 
+def _rebuild(run: Run, **changed: str) -> EmotionClassifier:
+    return EmotionClassifier.load_from_checkpoint(
+        run.folder / "checkpoints" / "last.ckpt",
+        map_location="cpu",
+        weights_only=True,
+        download=run.config.data.download,
+        **changed,
+    )
+
+
 def _arithmetic(trained: str, device: torch.device) -> torch.dtype:
-    if trained == "float16" and device.type == "cpu":
-        log.info("The backbone computed in float16, which a CPU has not; here it is float32")
-        return torch.float32
-    return getattr(torch, trained)
+    float16_on_cpu = trained == "float16" and device.type == "cpu"
+    return torch.float32 if float16_on_cpu else getattr(torch, trained)

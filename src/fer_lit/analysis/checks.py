@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from fer_lit.analysis.checkpoints import TrainedNetwork
 from fer_lit.analysis.drawn_faces import check_drawn_faces
 from fer_lit.analysis.mapping import AS_THEY_ARE, map_faces
 from fer_lit.analysis.material import Material
-from fer_lit.analysis.shares import interval
+from fer_lit.analysis.shares import bootstrap_interval
 from fer_lit.augmentation import resample
 from fer_lit.faces.views import FaceViews
 from fer_lit.networks.features import extract_features
@@ -55,9 +56,8 @@ def check_maps(
     """
     rows = []
     for label in material.conditions:
-        checker = _checker(material, label, indices, settings, seed)
-        rows.append({"check": "random head", "condition": label, **checker.random_head()})
-        rows.append({"check": "deletion", "condition": label, **checker.deletion()})
+        for check, outcome in _check_condition(material, label, indices, settings, seed).items():
+            rows.append({"check": check, "condition": label, **outcome})
     drawn = check_drawn_faces(material, settings, seed)
     rows.append({"check": "drawn faces", "condition": None, **drawn})
     columns = ("check", "condition", "faces", "value", "from", "to", "wanted", "verdict")
@@ -65,16 +65,23 @@ def check_maps(
     return [{column: row.get(column) for column in columns} for row in rows]
 
 
-def _checker(
+def _check_condition(
     material: Material, label: str, indices: np.ndarray, settings: MapSettings, seed: int
-) -> _Checker:
+) -> dict[str, Row]:
+    """Return the outcome of the checks on a condition's first network, by name."""
     key = next(key for key in material.networks if key[0] == label)
     known = indices[material.held_out[key][indices]]
+    if not len(known):
+        nothing = {"verdict": "not applicable: none of the photographs is held out"}
+        return {"random head": nothing, "deletion": nothing}
     # Evenly, since faces are sorted by emotion.
     chosen = known[np.linspace(0, len(known) - 1, min(PHOTOGRAPHS, len(known)), dtype=int)]
     pixels = occlude(material.faces.pixels, material.conditions[label].occlusion)[chosen]
     labels = material.faces.labels[chosen]
-    return _Checker(material.networks[key], pixels, labels, settings, seed, material.device)
+    # What is measured is the label's probability, and all heads must explain the same.
+    of_labels = replace(settings, target="label")
+    checker = _Checker(material.networks[key], pixels, labels, of_labels, seed, material.device)
+    return {"random head": checker.random_head(), "deletion": checker.deletion()}
 
 
 class _Checker:
@@ -103,7 +110,9 @@ class _Checker:
         self._method = settings.method
         self._seed = seed
         self._model = _FromFaces(network, device)
-        heads = [_with_random_head(network, seed + number) for number in range(_HEADS)]
+        # A stream of its own: a run's seed itself would give the head that it began with.
+        seeds = np.random.SeedSequence([seed, _HEADS]).generate_state(_HEADS)
+        heads = [_with_random_head(network, int(own)) for own in seeds]
         views = FaceViews(pixels, AS_THEY_ARE, network.image_size)
         self._maps, *self._random = map_faces([network, *heads], views, labels, settings, device)
 
@@ -115,12 +124,12 @@ class _Checker:
         is below `SIMILAR`. Maps that are zero everywhere have no ranks and are left out.
         """
         if self._method == "eigencam":
-            return {"verdict": "not applicable: eigencam does not ask the head"}
+            return {"verdict": "not applicable: eigencam ignores the head"}
         alike = [
             [_rank_correlation(*pair) for pair in zip(self._maps, other, strict=True)]
             for other in self._random
         ]
-        wanted = f"rank correlation below {SIMILAR}"
+        wanted = f"below {SIMILAR}"
         return self._judge(_mean_known(np.array(alike)), wanted, lambda low, high: high < SIMILAR)
 
     def deletion(self) -> Row:
@@ -135,7 +144,7 @@ class _Checker:
         random = np.random.default_rng(self._seed)
         left = self._left(self._maps, random)
         others = [self._left(_shuffled(self._maps, random), random) for _ in range(_SHUFFLES)]
-        wanted = "additional loss of probability above 0"
+        wanted = "above 0"
         return self._judge(np.mean(others, axis=0) - left, wanted, lambda low, high: low > 0)
 
     def _left(self, maps: np.ndarray, random: np.random.Generator) -> np.ndarray:
@@ -153,8 +162,8 @@ class _Checker:
     def _judge(self, values: np.ndarray, wanted: str, holds: Callable[[float, float], bool]) -> Row:
         values = values[~np.isnan(values)]
         if len(values) < 2:
-            return {"verdict": "not applicable: the maps are zero everywhere"}
-        low, high = map(float, interval(values, self._seed))
+            return {"verdict": "not applicable: too few maps that are not zero"}
+        low, high = map(float, bootstrap_interval(values, self._seed))
         return {
             "faces": len(values),
             "value": float(values.mean()),

@@ -53,13 +53,14 @@ def draw_single_photographs(
             draw_samples(faces, [classes[label] for label in known]),
             "Sample faces in each condition (Figure 1 of the paper).",
         ),
-        "examples": (
+    }
+    if examples:
+        drawn["examples"] = (
             draw_examples(examples, colormap),
             "Attention maps over single photographs (Figure 2 of the paper), by the first network "
-            "of each condition: "
-            "photographs that it gets right (solid frames) and wrong (dashed), drawn at random.",
-        ),
-    }
+            "of each condition: photographs that it gets right (solid frames) and wrong (dashed), "
+            "drawn at random.",
+        )
     return save_pictures(folder, drawn)
 
 
@@ -72,13 +73,15 @@ def _examples(
     predictions = material.conditions[label].runs[key[1]].predictions
     place = {name: row for row, name in enumerate(predictions.names)}
     known = indices[material.held_out[key][indices]]
-    rows = np.array([place[faces.names[index]] for index in known])
+    rows = np.array([place[faces.names[index]] for index in known], dtype=int)
     right = predictions.right[rows]
     random = np.random.default_rng(0)
     chosen = np.concatenate(
         [random.permutation(np.flatnonzero(group))[:EXAMPLES] for group in (right, ~right)]
     )
     own = known[chosen]
+    if not len(own):
+        return []
     views = FaceViews(covered[own], AS_THEY_ARE, network.image_size)
     raw = map_faces([network], views, faces.labels[own], settings, material.device)[0]
     return [

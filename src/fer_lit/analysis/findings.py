@@ -13,11 +13,12 @@ from fer_lit.analysis.report import Statement
 from fer_lit.analysis.shares import (
     ALL,
     BANDS,
-    interval,
+    bootstrap_interval,
     network_shares,
     photograph_shares,
 )
 from fer_lit.faces.face_set import SIZE
+from fer_lit.occlusion import PAPER_BANDS, Occlusion
 
 Row = Mapping[str, Any]
 
@@ -53,29 +54,32 @@ def transfer_statements(transfer: Sequence[Row]) -> list[Statement]:
     return [Statement(f"{text}{', '.join(pairs)}.", None)]
 
 
-def paper_statements(mapped: MappedPhotographs, seed: int) -> list[Statement]:
+def paper_statements(
+    mapped: MappedPhotographs, occlusions: Mapping[str, Occlusion], seed: int
+) -> list[Statement]:
     """Return the paper's three findings about where the networks look, as numbers.
 
     It "still looks at the covered band" is taken to hold if the share of attention mass there is
     above the band's share of the face, and "looks at the eyes" with the nose covered, if more
-    attention lies in the eyes' band than in the nose's; both if the whole 95 % interval says so.
-    The interval is that of Student's t over networks; of a single network, the bootstrap's over its
+    attention lies in the eyes' band than in the nose's; both if the whole 95 % interval says so,
+    not to hold if the whole interval says the opposite, and otherwise it cannot be told. The
+    interval is that of Student's t over networks; of a single network, the bootstrap's over its
     photographs, which knows nothing of how networks differ.
 
     Args:
-        mapped: maps of the conditions; what is not among them has no statement.
+        mapped: maps of the conditions.
+        occlusions: of the conditions; what the paper has not has no statement.
         seed: of the bootstrap.
     """
+    rules = {"eyes": _looks_at_the_band, "mouth": _looks_at_the_band, "nose": _looks_at_the_eyes}
     statements = []
-    for name, rule in (
-        ("eyes", _looks_at_the_band),
-        ("mouth", _looks_at_the_band),
-        ("nose", _looks_at_the_eyes),
-    ):
-        if name in mapped.attention.conditions:
-            shares, over = _shares_of_all(mapped, name)
-            if shares.shape[1] > 1:
-                statements.append(rule(name, dict(zip(BANDS, shares, strict=True)), over, seed))
+    for name, rule in rules.items():
+        for label in mapped.attention.conditions:
+            shares, over = _shares_of_all(mapped, label)
+            if _is_papers(occlusions[label], name) and shares.shape[1] > 1:
+                found = rule(name, dict(zip(BANDS, shares, strict=True)), over, seed)
+                which = "" if label == name else f" ({label})"
+                statements.append(Statement(f"The paper{which}: {found.text}", found.holds))
     return statements
 
 
@@ -116,14 +120,14 @@ def _looks_at_the_band(
     name: str, shares: Mapping[str, np.ndarray], over: str, seed: int
 ) -> Statement:
     share, band = shares[name], BANDS[name]
-    low, high = _interval(share, over, seed)
+    low, high = np.clip(_interval(share, over, seed), 0, 1)
     area = (band.stop - band.start) / SIZE
     text = (
-        f"The paper: with the {name} covered, the network still looks at the covered band. Here "
+        f"with the {name} covered, the network still looks at the covered band. Here "
         f"{_percent(share.mean())} of the attention lies in it (95 % interval over {over} "
         f"{_percent(low)} to {_percent(high)}), and it makes up {_percent(area)} of the face."
     )
-    return Statement(text + _agreeing(share > area, over), bool(low > area))
+    return _judged(text + _agreeing(share > area, over), low - area, high - area)
 
 
 def _looks_at_the_eyes(
@@ -132,18 +136,30 @@ def _looks_at_the_eyes(
     eyes, covered = shares["eyes"], shares[name]
     low, high = _interval(eyes - covered, over, seed)
     text = (
-        f"The paper: with the {name} covered, the network looks at the eyes. Here "
+        f"with the {name} covered, the network looks at the eyes. Here "
         f"{_percent(eyes.mean())} of the attention lies at the eyes and "
         f"{_percent(covered.mean())} at the covered {name}, a difference of "
         f"{_points((eyes - covered).mean())} points (95 % interval over {over} {_points(low)} to "
         f"{_points(high)})."
     )
-    return Statement(text + _agreeing(eyes > covered, over), bool(low > 0))
+    return _judged(text + _agreeing(eyes > covered, over), low, high)
+
+
+def _judged(text: str, low: float, high: float) -> Statement:
+    """Return whether a number is above 0, from the ends of its interval."""
+    if low <= 0 <= high:
+        return Statement(f"{text} On these runs it cannot be told.", None)
+    return Statement(text, bool(low > 0))
+
+
+def _is_papers(occlusion: Occlusion, name: str) -> bool:
+    same_band = occlusion.band == PAPER_BANDS[name]
+    return occlusion.name == name and same_band and occlusion.fill == "noise"
 
 
 def _interval(values: np.ndarray, over: str, seed: int) -> tuple[float, float]:
     if over == "photographs":
-        return interval(values, seed)
+        return bootstrap_interval(values, seed)
     return DescrStatsW(values).tconfint_mean()
 
 

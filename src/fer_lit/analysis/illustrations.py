@@ -141,10 +141,10 @@ def draw_maps(
 def _transfer_figure(rows: Sequence[Mapping[str, Any]]) -> Any:
     trained = list(dict.fromkeys(row["trained"] for row in rows))
     tested = list(dict.fromkeys(row["tested"] for row in rows))
-    matrix = np.full((len(trained), len(tested)), np.nan)
-    for row in rows:
-        matrix[trained.index(row["trained"]), tested.index(row["tested"])] = row["mean"]
-    return draw_transfer(matrix, trained, tested)
+    shape = (len(trained), len(tested))  # the table has a row for each pair, in this order
+    matrix = np.reshape([row["mean"] for row in rows], shape)
+    own = np.reshape([row["own"] for row in rows], shape)
+    return draw_transfer(matrix, trained, tested, own)
 
 
 def _mean_faces(material: Material, mapped: MappedPhotographs) -> np.ndarray:

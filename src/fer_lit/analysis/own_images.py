@@ -74,10 +74,15 @@ def explain_images(
 
 def _find(images: str) -> list[Path]:
     path = Path(images).expanduser()
-    if path.is_dir():
-        found = [file for file in path.iterdir() if file.suffix.lower() in SUFFIXES]
-    else:
-        found = [path] if path.is_file() else list(path.parent.glob(path.name))
+    if path.is_file():
+        return [path]
+    pattern = path / "*" if path.is_dir() else path
+    start = Path(pattern.anchor)  # the current folder, if the pattern is relative
+    found = [
+        file
+        for file in start.glob(str(pattern.relative_to(pattern.anchor)))
+        if file.suffix.lower() in SUFFIXES
+    ]
     if not found:
         raise ConfigError(
             f"images={images}: there is no picture; give a file, a folder with pictures "
@@ -110,9 +115,9 @@ def _see(
     own = [network for key, network in networks.items() if key[0] == label]
     covered = occlude(pixels, selection.conditions[label].occlusion)
     views = FaceViews(covered, AS_THEY_ARE, own[0].image_size)
-    groups: dict[str, list[TrainedNetwork]] = {}
+    groups: dict[tuple, list[TrainedNetwork]] = {}
     for network in own:
-        groups.setdefault(network.digest, []).append(network)
+        groups.setdefault((network.digest, network.arithmetic), []).append(network)
     judged = [_judge(group, views, device) for group in groups.values()]
     probabilities = np.concatenate(judged).mean(axis=0)
     predicted = probabilities.argmax(axis=1)

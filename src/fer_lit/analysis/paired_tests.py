@@ -22,7 +22,7 @@ the χ² approximation too coarse."""
 _COCHRAN, _MCNEMAR = "Cochran's Q", "McNemar"
 
 
-def test_table(predictions: Conditions) -> tuple[list[Row], list[str]]:
+def paired_test_table(predictions: Conditions) -> tuple[list[Row], list[str]]:
     """Test whether conditions are right equally often on the same photographs.
 
     Runs are paired by seed where their validation faces are the same (`accuracy.shared_seeds`);

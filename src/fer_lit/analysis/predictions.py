@@ -11,7 +11,7 @@ import numpy as np
 
 from fer_lit.errors import ConfigError
 
-_MEND = "; train the run again, or leave it out"
+_MEND = "; train the run again"
 
 
 @dataclass(frozen=True)

@@ -25,13 +25,18 @@ _CAPTIONS = {
     "transfer": "Transfer: mean accuracy over seeds of the networks trained under one condition "
     "and tested under another.",
     "attention": "Share of attention inside each band, with 95 % bootstrap intervals over "
-    "photographs. Uniform attention would give each band 20.8 %.",
+    "photographs, which know nothing of how networks differ: SD is that of the single networks' "
+    "shares. Uniform attention would give each band 20.8 %.",
     "attention_change": "Change of these shares against the reference, on the same photographs: "
-    "95 % bootstrap intervals, permutation tests, and Holm's correction over emotions and bands "
-    "(“all” apart).",
+    "95 % bootstrap intervals and permutation tests over photographs, for these networks; Holm's "
+    "correction over emotions and bands (“all” apart).",
     "maps": "The averaged maps: photographs, pairs of a photograph and a network that did not "
     "train on it, and how many of their maps are zero everywhere.",
-    "checks": "Checks of the maps.",
+    "checks": "Checks of the maps. Random head: rank correlation with the maps of heads whose "
+    "weights are random. Deletion: how much more probability the label loses when the most "
+    "attended fifth of a face is filled in from its surroundings than when other cells are. "
+    "Drawn faces: the row at which the maps of a new head peak, which learnt drawn faces, whose "
+    "emotion is in the mouth.",
     "calibration": "Calibration by bin of confidence.",
 }
 _SECTIONS = (

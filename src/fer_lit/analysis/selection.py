@@ -22,7 +22,6 @@ _NO_DIFFERENCE = (
     "data.root",
     "data.download",
     "data.on_bad_image",
-    "features.bank",
     "trainer.accelerator",
     "trainer.devices",
     "model.save_backbone",
@@ -52,12 +51,14 @@ class Condition:
     Attributes:
         label: the occlusion's name, and what else differs between the conditions: `none lr=0.003`.
         reference: label of the same without occlusion, whether or not there are runs of it.
+        covered: label of the occlusion alone: its name, and what else differs about it.
         occlusion: the band and its fill.
         runs: by seed, ascending.
     """
 
     label: str
     reference: str
+    covered: str
     occlusion: Occlusion
     runs: Mapping[int, Run]
 
@@ -113,7 +114,7 @@ def select_runs(sweep: str | Sequence[str] | None, output: str) -> Selection:
             notes.append(f"{run['folder'].name} is left out: {reason}")
     if not finished:
         raise ConfigError(f"sweep={_shown(folders)}: no run in it has finished; {_ADVICE}")
-    runs = [_finished(run) for run in finished]
+    runs = _readable(finished, notes)
     _refuse_other_data(runs)
     conditions = _group(runs, notes)
     missing = PAPER_BANDS.keys() - {condition.occlusion.name for condition in conditions.values()}
@@ -151,10 +152,21 @@ def _read(folder: Path) -> list[dict[str, Any]]:
     return runs
 
 
-def _finished(run: Mapping[str, Any]) -> Run:
-    classes = run["config"].data.classes
-    predictions = read_predictions(run["folder"] / "predictions.csv", classes)
-    return Run(run["folder"], run["config"], run["provenance"], predictions)
+def _readable(finished: Sequence[Mapping[str, Any]], notes: list[str]) -> list[Run]:
+    """Return the runs whose predictions can be read; the last problem is raised if none can."""
+    runs, problem = [], None
+    for run in finished:
+        try:
+            path = run["folder"] / "predictions.csv"
+            predictions = read_predictions(path, run["config"].data.classes)
+        except ConfigError as error:
+            problem = error
+            notes.append(f"{run['folder'].name} is left out: {error}")
+        else:
+            runs.append(Run(run["folder"], run["config"], run["provenance"], predictions))
+    if not runs and problem:
+        raise problem
+    return runs
 
 
 def _refuse_other_data(runs: Sequence[Run]) -> None:
@@ -182,10 +194,11 @@ def _group(runs: Sequence[Run], notes: list[str]) -> dict[str, Condition]:
         option
         for option in varied_options([run.config for run in runs])
         if not option.startswith(_NO_DIFFERENCE)
+        and not (option == "model.weights" and len({_shown_value(r, option) for r in runs}) == 1)
     ]
     grouped: dict[str, dict[int, Run]] = {}
     for run in runs:
-        label = _label(run.config.occlusion.name, run.config, _telling(run.config, varied))
+        label = _label(run.config.occlusion.name, run, _telling(run.config, varied))
         seeds = grouped.setdefault(label, {})
         if earlier := seeds.get(run.config.seed):
             notes.append(f"{earlier.name} is left out: {run.name} is the same, trained again")
@@ -201,10 +214,12 @@ def _name(condition: Condition) -> str:
 
 
 def _condition(label: str, seeds: Mapping[int, Run], varied: Sequence[str]) -> Condition:
-    config = next(iter(seeds.values())).config
+    run = next(iter(seeds.values()))
+    config = run.config
     return Condition(
         label,
-        _label("none", config, _without_band(varied)),
+        _label("none", run, _without_band(varied)),
+        _label(config.occlusion.name, run, _of_band(_telling(config, varied))),
         Occlusion(**config.occlusion),
         dict(sorted(seeds.items())),
     )
@@ -219,19 +234,29 @@ def _without_band(options: Sequence[str]) -> list[str]:
     return [option for option in options if not option.startswith("occlusion.")]
 
 
-def _label(occlusion: str, config: DictConfig, varied: Sequence[str]) -> str:
+def _of_band(options: Sequence[str]) -> list[str]:
+    return [option for option in options if option.startswith("occlusion.")]
+
+
+def _label(occlusion: str, run: Run, varied: Sequence[str]) -> str:
     short = [option.rpartition(".")[2] for option in varied]
     clear = len(set(short)) == len(short) and "seed" not in short
     names = short if clear else varied
     return " ".join(
         [occlusion]
         + [
-            f"{name}={_plain(OmegaConf.select(config, option))}"
+            f"{name}={_shown_value(run, option)}"
             for name, option in zip(names, varied, strict=True)
         ]
     )
 
 
+def _shown_value(run: Run, option: str) -> str:
+    value = OmegaConf.select(run.config, option)
+    if option == "model.weights" and value is not None:
+        return run.provenance["backbone_digest"][:8]  # wherever the file lies
+    return _plain(value)
+
+
 def _plain(value: Any) -> str:
-    text = str(value).replace("'", "").replace(" ", "") if not isinstance(value, str) else value
-    return Path(text).name if "/" in text else text
+    return value if isinstance(value, str) else str(value).replace("'", "").replace(" ", "")

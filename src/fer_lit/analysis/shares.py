@@ -24,7 +24,7 @@ _RESAMPLES = 4999
 _BATCH = 500  # resamples at a time, which bounds the memory
 
 
-def interval(values: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def bootstrap_interval(values: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the ends of 95 % percentile bootstrap intervals of means, (...), of values (..., N).
 
     Where all values are equal both ends are the mean.
@@ -81,13 +81,15 @@ def change_table(mapped: MappedPhotographs, references: Mapping[str, str], seed:
         (`p_holm` < 0.05).
     """
     rows = []
+    compared = [one for one in mapped.attention.conditions if references.get(one) != one]
+    tests = len(compared) * len(mapped.attention.emotions) * len(BANDS)
     for condition, emotion, part in _cells(mapped):
         reference = references.get(condition)
         if reference in mapped.attention.conditions and reference != condition:
             change = _shares(mapped, condition) - _shares(mapped, reference)
             known = _known(change[:, part])
             own = _rows(condition, emotion, "change", known, seed)
-            rows += _test_rows(own, known, seed)
+            rows += _test_rows(own, known, seed, tests)
     _correct([row for row in rows if row["emotion"] == ALL])
     _correct([row for row in rows if row["emotion"] != ALL])
     return rows
@@ -175,31 +177,35 @@ def _rows(condition: str, emotion: str, what: str, values: np.ndarray, seed: int
     ]
     if count < 2:  # no spread to resample
         return [row | dict.fromkeys((what, "low", "high")) for row in rows]
-    figures = zip(values.mean(axis=1), *interval(values, seed), strict=True)
+    figures = zip(values.mean(axis=1), *bootstrap_interval(values, seed), strict=True)
     return [
         row | {what: float(mean), "low": float(low), "high": float(high)}
         for row, (mean, low, high) in zip(rows, figures, strict=True)
     ]
 
 
-def _test_rows(rows: list[Row], changes: np.ndarray, seed: int) -> list[Row]:
+def _test_rows(rows: list[Row], changes: np.ndarray, seed: int, tests: int) -> list[Row]:
     """Return the rows with the p values of their changes, (bands, P), still to be corrected."""
-    p = _permutation_p(changes, seed) if changes.shape[1] > 1 else [None] * len(rows)
+    p = _permutation_p(changes, seed, tests) if changes.shape[1] > 1 else [None] * len(rows)
     return [
         row | {"p": value if value is None else float(value), "p_holm": None, "rejects": None}
         for row, value in zip(rows, p, strict=True)
     ]
 
 
-def _permutation_p(differences: np.ndarray, seed: int) -> np.ndarray:
-    """Return the p values, (bands,), of differences (bands, N): as likely with the other sign?"""
+def _permutation_p(differences: np.ndarray, seed: int, tests: int) -> np.ndarray:
+    """Return the p values, (bands,), of differences (bands, N): as likely with the other sign?
+
+    The more tests there are, the more permutations it takes for one to survive Holm's correction:
+    the smallest p is two of them.
+    """
     found = permutation_test(
         (differences,),
         np.mean,
         permutation_type="samples",
         vectorized=True,
         axis=-1,
-        n_resamples=_RESAMPLES,
+        n_resamples=max(_RESAMPLES, 200 * tests),
         batch=_BATCH,
         rng=np.random.default_rng(seed),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import mean, stdev
 from typing import Any
 
 import numpy as np
@@ -14,46 +15,49 @@ from fer_lit.analysis.material import Material
 from fer_lit.feature_bank import FeatureBank
 from fer_lit.occlusion import Occlusion
 
-Accuracies = dict[tuple[str, str], list[float]]
-"""Accuracies, 0–1, of the single networks, by the condition that they were trained under and the
-name of the occlusion that they were tested under."""
+Accuracies = dict[str, list[float]]
+"""Accuracies, 0–1, of the single networks of each condition."""
 
 
-def test_everywhere(material: Material) -> Accuracies:
+def transfer_table(material: Material) -> list[dict[str, Any]]:
     """Test each network on its validation faces under every condition's occlusion.
 
     Features come from the feature bank; those that are not there are computed and kept.
+
+    Returns:
+        A row for each condition that networks were trained under and each occlusion: `trained`,
+        `tested`, `own` (whether it is the one they were trained under), `seeds`, and `mean` and
+        `sd` (None for one network) of their accuracies.
     """
-    occlusions = {one.occlusion.name: one.occlusion for one in material.conditions.values()}
-    accuracies: Accuracies = {}
-    for name, occlusion in occlusions.items():
-        for group in _sharing_features(material.networks):
-            wanted = np.any([material.held_out[key] for key in group], axis=0)
-            bank = _bank(material, material.networks[group[0]], occlusion)
-            bank.fill({0: np.flatnonzero(wanted)})
-            for key in group:
-                own = np.flatnonzero(material.held_out[key])
-                predicted = _predict(material.networks[key], bank, own, material.device)
-                right = predicted == material.faces.labels[own]
-                accuracies.setdefault((key[0], name), []).append(float(right.mean()))
-    return accuracies
-
-
-def transfer_table(accuracies: Accuracies) -> list[dict[str, Any]]:
-    """Return a row a pair: `trained`, `tested`, `seeds`, and `mean` and `sd` of the accuracy."""
-    trained = list(dict.fromkeys(pair[0] for pair in accuracies))
+    conditions = material.conditions
+    occlusions = {one.covered: one.occlusion for one in conditions.values()}
+    tested = {name: _accuracies(material, occlusion) for name, occlusion in occlusions.items()}
     return [
         {
-            "trained": name,
-            "tested": tested,
-            "seeds": len(values),
-            "mean": float(np.mean(values)),
-            "sd": float(np.std(values, ddof=1)) if len(values) > 1 else None,
+            "trained": label,
+            "tested": name,
+            "own": name == conditions[label].covered,
+            "seeds": len(accuracies[label]),
+            "mean": mean(accuracies[label]),
+            "sd": stdev(accuracies[label]) if len(accuracies[label]) > 1 else None,
         }
-        for (name, tested), values in sorted(
-            accuracies.items(), key=lambda item: trained.index(item[0][0])
-        )
+        for label in conditions
+        for name, accuracies in tested.items()
     ]
+
+
+def _accuracies(material: Material, occlusion: Occlusion) -> Accuracies:
+    accuracies: Accuracies = {}
+    for group in _sharing_features(material.networks):
+        wanted = np.any([material.held_out[key] for key in group], axis=0)
+        bank = _bank(material, material.networks[group[0]], occlusion)
+        bank.fill({0: np.flatnonzero(wanted)})
+        for key in group:
+            own = np.flatnonzero(material.held_out[key])
+            predicted = _predict(material.networks[key], bank, own, material.device)
+            right = predicted == material.faces.labels[own]
+            accuracies.setdefault(key[0], []).append(float(right.mean()))
+    return accuracies
 
 
 def _sharing_features(networks: Networks) -> list[Sequence[tuple[str, int]]]:

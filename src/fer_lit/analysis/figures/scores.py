@@ -148,13 +148,16 @@ def draw_confusions(matrices: Mapping[str, np.ndarray], emotions: Sequence[str])
     return figure
 
 
-def draw_transfer(matrix: np.ndarray, trained: Sequence[str], tested: Sequence[str]) -> Figure:
+def draw_transfer(
+    matrix: np.ndarray, trained: Sequence[str], tested: Sequence[str], own: np.ndarray
+) -> Figure:
     """Draw the accuracy of each network under each condition; framed: the one it was trained for.
 
     Args:
         matrix: float (trained, tested), accuracy, 0-1; NaN where it is not known.
         trained: labels of the rows.
         tested: labels of the columns.
+        own: bool (trained, tested), whether networks are tested under what they were trained for.
     """
     cell = min(0.8, (PAGE_WIDTH - 2.4) / len(tested))
     names = column_names(tested, cell)
@@ -172,7 +175,7 @@ def draw_transfer(matrix: np.ndarray, trained: Sequence[str], tested: Sequence[s
             fontsize=NORMAL,
             color="white" if dark else "black",
         )
-        if trained[row] == tested[column]:
+        if own[row, column]:
             _frame(axis, column, row)
     axis.set_xticks(range(len(tested)), names.texts, rotation=names.rotation)
     axis.set_yticks(range(len(trained)), [wrapped(label, 1.0) for label in trained])
