@@ -6,9 +6,11 @@ import shlex
 import numpy as np
 import pytest
 from command import ROOT, train
+from hydra import initialize_config_dir
 from PIL import Image
 from safetensors.torch import save_file
 
+from fer_lit.analysis import command
 from fer_lit.networks.googlenet_caffe import published_name
 from fer_lit.networks.weights import build_backbone
 
@@ -16,6 +18,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```bash\n(.*?)```", README, re.S)
 LINES = [line for block in BLOCKS for line in block.splitlines()]
 COMMANDS = [shlex.split(line.split("&& ")[-1], comments=True) for line in LINES]
+ANALYZE = [command[2:] for command in COMMANDS if command[:2] == ["python", "analyze.py"]]
 TRAIN = [command[2:] for command in COMMANDS if command[:2] == ["python", "train.py"]]
 EMOTIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 
@@ -67,4 +70,15 @@ def test_a_train_line_runs(arguments, folder):
         small.append("model.weights=null")
     process = train(folder, *given, *small, FER2013_ROOT=str(folder / "fer2013"))
     assert process.returncode == 0, process.stdout + process.stderr
-    assert "Next: python train.py" in process.stdout
+    assert "Next: python " in process.stdout
+
+
+@pytest.mark.parametrize("arguments", ANALYZE, ids=" ".join)
+def test_an_analyze_line_has_right_options(arguments):
+    """What an analysis does is in test_analyze.py."""
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        assert command.checked(arguments) == arguments
+
+
+def test_there_are_analyze_lines():
+    assert [] in ANALYZE and ["images=me.jpg"] in ANALYZE
