@@ -136,7 +136,9 @@ def test_the_papers_findings_and_the_checks_have_verdicts(folder, results):
     assert checks["drawn faces", None] in ("pass", "fail")
     screen = (folder / "screen.txt").read_text()
     assert "Can the maps be trusted?" in screen
-    assert screen.rstrip().endswith("report.html")
+    *_, report, upload = screen.splitlines()
+    assert report.startswith("Report: ") and report.endswith("report.html")
+    assert upload.startswith("Weights & Biases is offline; to upload: wandb sync ")
 
 
 def test_everything_is_written(folder):

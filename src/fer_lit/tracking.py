@@ -111,6 +111,8 @@ def log_analysis(
             run.summary[f"accuracy/{row['condition']}"] = row["accuracy"]
     finally:
         run.finish()
+    if run.offline:
+        log.info(f"Weights & Biases is offline; to upload: wandb sync {folder}/wandb/offline-run-*")
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> wandb.Table:
