@@ -23,10 +23,11 @@ from torch import nn
 
 from fer_lit.analysis.attention import MapSettings, trunk_taps
 from fer_lit.analysis.checkpoints import TrainedNetwork
-from fer_lit.analysis.mapping import AS_THEY_ARE, map_faces, map_photographs
+from fer_lit.analysis.mapping import map_faces, map_photographs
 from fer_lit.analysis.material import Material
 from fer_lit.analysis.predictions import Predictions
 from fer_lit.analysis.selection import Condition, Run, Selection
+from fer_lit.augmentation import AS_THEY_ARE
 from fer_lit.faces.face_set import FaceSet
 from fer_lit.faces.synthetic import draw_faces
 from fer_lit.faces.views import FaceViews

@@ -12,7 +12,7 @@ from PIL import Image
 from report import cores
 from safetensors.torch import save_file
 
-from fer_lit.augmentation import Augmentation
+from fer_lit.augmentation import AS_THEY_ARE
 from fer_lit.errors import ConfigError
 from fer_lit.faces.listing import list_photographs
 from fer_lit.faces.pictures import decode_pictures
@@ -23,7 +23,6 @@ from fer_lit.networks.weights import build_backbone, calibrate_batch_norm
 
 _COMPARED = 64  # faces
 _CALIBRATION = 256  # faces
-_AS_THEY_ARE = Augmentation(flip=0, translate=0, scale=(1, 1), seed=0)
 
 
 def make_material(
@@ -109,7 +108,7 @@ def _decode(folder: Path) -> np.ndarray:
 
 def as_they_are(pixels: np.ndarray, size: int) -> torch.Tensor:
     """Return faces without augmentation as fer-lit resizes them: float32, (N, 1, size, size)."""
-    return FaceViews(pixels, _AS_THEY_ARE, size)(torch.arange(len(pixels)), view=0)
+    return FaceViews(pixels, AS_THEY_ARE, size)(torch.arange(len(pixels)), view=0)
 
 
 def _spread(count: int, most: int) -> np.ndarray:

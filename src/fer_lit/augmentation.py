@@ -61,6 +61,10 @@ class Augmentation:
         return torch.from_numpy(draws)
 
 
+AS_THEY_ARE = Augmentation(flip=0, translate=0, scale=(1, 1), seed=0)
+"""Changes nothing: for those who want view 0 alone."""
+
+
 def resample(faces: Tensor, draws: Tensor, size: int) -> Tensor:
     """Apply the draws and enlarge to the network's input, in one bilinear resampling.
 

@@ -66,6 +66,11 @@ class Occlusion:
         return slice(self.top, self.top + self.height), slice(self.left, self.left + self.width)
 
     @property
+    def is_papers(self) -> bool:
+        """Whether it is the paper's of this name: the same band, filled with noise."""
+        return self.fill == "noise" and self.band == PAPER_BANDS.get(self.name)
+
+    @property
     def identity(self) -> dict:
         """Everything that decides pixels, and nothing else: the name does not."""
         return {key: value for key, value in asdict(self).items() if key != "name"}

@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from scipy.stats import binomtest
 
-from fer_lit.occlusion import PAPER_BANDS, Occlusion
+from fer_lit.occlusion import Occlusion
 
 PAPER_ACCURACY = {"none": 74.20, "eyes": 72.01, "nose": 70.21, "mouth": 52.10}
 """Validation accuracy in % in Dobeš & Sabolová, "Emotion Recognition Using Pretrained Deep Neural
@@ -87,8 +87,7 @@ def paper_accuracy(cfg: DictConfig) -> float | None:
     comparable = (
         cfg.data.name == "fer2013"
         and list(cfg.data.classes) == PAPER_CLASSES
-        and occlusion.fill == "noise"
-        and occlusion.band == PAPER_BANDS.get(occlusion.name)
+        and occlusion.is_papers
     )
     return PAPER_ACCURACY[cfg.occlusion.name] if comparable else None
 

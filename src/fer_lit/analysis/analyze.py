@@ -198,16 +198,14 @@ def _measure(material: Material, mapped: MappedPhotographs, seed: int, results: 
 
 
 def _notes_on_seeds(material: Material) -> list[str]:
-    seeds: dict[str, set[int]] = {}
-    for label, seed in material.networks:
-        seeds.setdefault(label, set()).add(seed)
+    seeds = [{seed for _, seed in material.keys(label)} for label in material.conditions]
     notes = []
-    if len(set(map(frozenset, seeds.values()))) > 1:
+    if any(own != seeds[0] for own in seeds):
         notes.append(
             "the conditions have networks of different seeds, so that changes of attention and "
             "transfer compare networks of different splits"
         )
-    if all(len(own) == 1 for own in seeds.values()):
+    if all(len(own) == 1 for own in seeds):
         notes.append(
             "there is one network a condition: intervals are over photographs, and how much the "
             "maps of other seeds differ is not known (train more with seed=0,1,2,3,4)"

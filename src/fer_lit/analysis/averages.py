@@ -200,6 +200,13 @@ def collect(
     )
 
 
+def mean_known(values: np.ndarray, axis: int) -> np.ndarray:
+    """Return the mean along an axis of what is not NaN; NaN, and no warning, where all are."""
+    known = ~np.isnan(values)
+    with np.errstate(invalid="ignore"):  # 0 / 0
+        return np.where(known, values, 0).sum(axis=axis) / known.sum(axis=axis)
+
+
 def _divide(sums: np.ndarray, count: np.ndarray) -> np.ndarray:
     """Return sums of (..., h, w) divided by counts of (...); NaN where there is nothing."""
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -11,7 +11,10 @@ from torch import Tensor
 from fer_lit.analysis.selection import Run, Selection
 from fer_lit.classifier import EmotionClassifier
 from fer_lit.errors import ConfigError
+from fer_lit.faces.views import FaceViews
+from fer_lit.feature_bank import faces_in_a_pass
 from fer_lit.networks.backbone import Backbone
+from fer_lit.networks.features import extract_features
 from fer_lit.networks.head import LinearHead
 from fer_lit.runs import one_line
 
@@ -42,6 +45,20 @@ class TrainedNetwork:
     def probabilities(self, features: Mapping[str, Tensor]) -> Tensor:
         """Return softmax probabilities, float32, (B, classes), for pooled taps."""
         return self.head(features).softmax(dim=1)
+
+    def features(self, views: FaceViews, device: torch.device) -> dict[str, Tensor]:
+        """Return what the head reads of all faces in view 0: tap → (N, channels, grid, grid).
+
+        Args:
+            views: a few faces.
+            device: where the network is.
+        """
+        size = faces_in_a_pass(device, self.image_size)
+        batches = [
+            extract_features(self.backbone, views(part, 0), self.taps, self.arithmetic)
+            for part in torch.arange(len(views), device=device).split(size)
+        ]
+        return {tap: torch.cat([batch[tap] for batch in batches]) for tap in self.taps}
 
     def with_head(self, head: LinearHead) -> TrainedNetwork:
         """Return the same backbone under another head."""

@@ -16,13 +16,13 @@ from scipy.stats import spearmanr
 from torch import Tensor, nn
 
 from fer_lit.analysis.attention import MapSettings
-from fer_lit.analysis.averages import enlarge
+from fer_lit.analysis.averages import enlarge, mean_known
 from fer_lit.analysis.checkpoints import TrainedNetwork
 from fer_lit.analysis.drawn_faces import check_drawn_faces
-from fer_lit.analysis.mapping import AS_THEY_ARE, map_faces
+from fer_lit.analysis.mapping import map_faces
 from fer_lit.analysis.material import Material
 from fer_lit.analysis.shares import bootstrap_interval
-from fer_lit.augmentation import resample
+from fer_lit.augmentation import AS_THEY_ARE, resample
 from fer_lit.faces.views import FaceViews
 from fer_lit.networks.features import extract_features
 from fer_lit.occlusion import occlude
@@ -69,7 +69,7 @@ def _check_condition(
     material: Material, label: str, indices: np.ndarray, settings: MapSettings, seed: int
 ) -> dict[str, Row]:
     """Return the outcome of the checks on a condition's first network, by name."""
-    key = next(key for key in material.networks if key[0] == label)
+    key = material.keys(label)[0]
     known = indices[material.held_out[key][indices]]
     if not len(known):
         nothing = {"verdict": "not applicable: none of the photographs is held out"}
@@ -130,7 +130,9 @@ class _Checker:
             for other in self._random
         ]
         wanted = f"below {SIMILAR}"
-        return self._judge(_mean_known(np.array(alike)), wanted, lambda low, high: high < SIMILAR)
+        return self._judge(
+            mean_known(np.array(alike), axis=0), wanted, lambda low, high: high < SIMILAR
+        )
 
     def deletion(self) -> Row:
         """Remove the most attended pixels: it must hurt more than removing others.
@@ -204,13 +206,6 @@ def _rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
     if np.ptp(one) == 0 or np.ptp(other) == 0:
         return np.nan
     return float(spearmanr(one.ravel(), other.ravel()).statistic)
-
-
-def _mean_known(values: np.ndarray) -> np.ndarray:
-    """Return the mean over the first axis of what is not NaN; NaN where all are."""
-    known = ~np.isnan(values)
-    with np.errstate(invalid="ignore"):  # 0 / 0
-        return np.where(known, values, 0).sum(axis=0) / known.sum(axis=0)
 
 
 def _shuffled(maps: np.ndarray, random: np.random.Generator) -> np.ndarray:

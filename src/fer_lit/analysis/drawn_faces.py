@@ -12,13 +12,13 @@ from sklearn.linear_model import LogisticRegression
 from fer_lit.analysis.attention import MapSettings
 from fer_lit.analysis.averages import enlarge, scale
 from fer_lit.analysis.checkpoints import TrainedNetwork
-from fer_lit.analysis.mapping import AS_THEY_ARE, map_faces
+from fer_lit.analysis.mapping import map_faces
 from fer_lit.analysis.material import Material
 from fer_lit.analysis.shares import BANDS
+from fer_lit.augmentation import AS_THEY_ARE
 from fer_lit.errors import ConfigError
 from fer_lit.faces.synthetic import draw_faces
 from fer_lit.faces.views import FaceViews
-from fer_lit.networks.features import extract_features
 from fer_lit.networks.head import LinearHead
 
 FACES = 240
@@ -74,14 +74,8 @@ def _learn(
     network: TrainedNetwork, views: FaceViews, labels: np.ndarray, device: torch.device
 ) -> LinearHead:
     """Return a linear head that has learnt the faces by logistic regression."""
-    parts = torch.arange(len(views), device=device).split(32)
-    batches = [
-        extract_features(network.backbone, views(part, 0), network.taps, network.arithmetic)
-        for part in parts
-    ]
-    features = torch.cat(
-        [torch.cat([batch[tap].flatten(1) for tap in network.taps], dim=1) for batch in batches]
-    )
+    read = network.features(views, device)
+    features = torch.cat([values.flatten(1) for values in read.values()], dim=1)
     classes = int(labels.max()) + 1
     head = LinearHead(features.shape[1], classes, dropout=0).to(device).eval()
     head.standardise.running_mean.copy_(features.mean(dim=0))

@@ -9,9 +9,10 @@ import numpy as np
 from fer_lit.analysis.attention import MapSettings
 from fer_lit.analysis.averages import enlarge, scale
 from fer_lit.analysis.figures.faces import Example, draw_examples, draw_samples
-from fer_lit.analysis.mapping import AS_THEY_ARE, MappedPhotographs, map_faces
+from fer_lit.analysis.mapping import MappedPhotographs, map_faces
 from fer_lit.analysis.material import Material
 from fer_lit.analysis.pictures import Picture, save_pictures
+from fer_lit.augmentation import AS_THEY_ARE
 from fer_lit.faces.views import FaceViews
 from fer_lit.occlusion import occlude
 
@@ -68,7 +69,7 @@ def _examples(
     material: Material, label: str, indices: np.ndarray, covered: np.ndarray, settings: MapSettings
 ) -> list[Example]:
     """Return right and wrong photographs of a condition's first network, none trained on."""
-    key = next(key for key in material.networks if key[0] == label)
+    key = material.keys(label)[0]
     faces, network = material.faces, material.networks[key]
     predictions = material.conditions[label].runs[key[1]].predictions
     place = {name: row for row, name in enumerate(predictions.names)}

@@ -18,7 +18,7 @@ from fer_lit.analysis.shares import (
     photograph_shares,
 )
 from fer_lit.faces.face_set import SIZE
-from fer_lit.occlusion import PAPER_BANDS, Occlusion
+from fer_lit.occlusion import Occlusion
 
 Row = Mapping[str, Any]
 
@@ -76,7 +76,8 @@ def paper_statements(
     for name, rule in rules.items():
         for label in mapped.attention.conditions:
             shares, over = _shares_of_all(mapped, label)
-            if _is_papers(occlusions[label], name) and shares.shape[1] > 1:
+            same = occlusions[label].name == name and occlusions[label].is_papers
+            if same and shares.shape[1] > 1:
                 found = rule(name, dict(zip(BANDS, shares, strict=True)), over, seed)
                 which = "" if label == name else f" ({label})"
                 statements.append(Statement(f"The paper{which}: {found.text}", found.holds))
@@ -150,11 +151,6 @@ def _judged(text: str, low: float, high: float) -> Statement:
     if low <= 0 <= high:
         return Statement(f"{text} On these runs it cannot be told.", None)
     return Statement(text, bool(low > 0))
-
-
-def _is_papers(occlusion: Occlusion, name: str) -> bool:
-    same_band = occlusion.band == PAPER_BANDS[name]
-    return occlusion.name == name and same_band and occlusion.fill == "noise"
 
 
 def _interval(values: np.ndarray, over: str, seed: int) -> tuple[float, float]:

@@ -13,7 +13,7 @@ from fer_lit.analysis.attention import MapMaker, MapSettings, map_side, trunk_ta
 from fer_lit.analysis.averages import Attention, ConditionAverage, collect, enlargement
 from fer_lit.analysis.checkpoints import TrainedNetwork
 from fer_lit.analysis.material import HeldOut, Material
-from fer_lit.augmentation import Augmentation
+from fer_lit.augmentation import AS_THEY_ARE
 from fer_lit.faces.face_set import SIZE, FaceSet
 from fer_lit.faces.views import FaceViews
 from fer_lit.feature_bank import faces_in_a_pass
@@ -21,8 +21,6 @@ from fer_lit.heap import large_blocks_kept
 from fer_lit.networks.compilation import Extractor, feature_extractor
 from fer_lit.occlusion import Occlusion, occlude
 from fer_lit.progress import image_progress
-
-AS_THEY_ARE = Augmentation(flip=0, translate=0, scale=(1, 1), seed=0)
 
 
 @dataclass(frozen=True)
@@ -161,7 +159,7 @@ class _ConditionMapper:
     """
 
     def __init__(self, material: Material, label: str, settings: MapSettings, passes: int):
-        keys = [key for key in material.networks if key[0] == label]
+        keys = material.keys(label)
         networks = [material.networks[key] for key in keys]
         size = networks[0].image_size
         self._device = material.device

@@ -41,6 +41,10 @@ class Material:
         labels = {label for label, _ in self.networks}
         return {label: one for label, one in self.selection.conditions.items() if label in labels}
 
+    def keys(self, label: str) -> list[tuple[str, int]]:
+        """Return the keys of a condition's networks, at least one, by ascending seed."""
+        return [key for key in self.networks if key[0] == label]
+
     @cached_property
     def held_out(self) -> HeldOut:
         """Which faces each network did not train on."""

@@ -20,14 +20,14 @@ from fer_lit.analysis.averages import enlarge, scale
 from fer_lit.analysis.checkpoints import Networks, TrainedNetwork, load_networks
 from fer_lit.analysis.figures.faces import Seen, draw_own_picture
 from fer_lit.analysis.figures.files import save_figure
-from fer_lit.analysis.mapping import AS_THEY_ARE, map_faces
+from fer_lit.analysis.mapping import map_faces
 from fer_lit.analysis.selection import Selection
+from fer_lit.augmentation import AS_THEY_ARE
 from fer_lit.errors import ConfigError
 from fer_lit.faces.listing import SUFFIXES
 from fer_lit.faces.pictures import decode_square
 from fer_lit.faces.views import FaceViews
 from fer_lit.files import write_csv
-from fer_lit.networks.features import extract_features
 from fer_lit.occlusion import occlude
 
 log = logging.getLogger(__name__)
@@ -130,18 +130,8 @@ def _judge(
     networks: Sequence[TrainedNetwork], views: FaceViews, device: torch.device
 ) -> np.ndarray:
     """Return probabilities, (networks, N, classes), by networks that share their backbone."""
-    first = networks[0]
-    parts = torch.arange(len(views), device=device).split(32)
-    features = [
-        extract_features(first.backbone, views(part, 0), first.taps, first.arithmetic)
-        for part in parts
-    ]
-    return np.stack(
-        [
-            torch.cat([network.probabilities(part) for part in features]).cpu().numpy()
-            for network in networks
-        ]
-    )
+    features = networks[0].features(views, device)
+    return np.stack([network.probabilities(features).cpu().numpy() for network in networks])
 
 
 def _rows(

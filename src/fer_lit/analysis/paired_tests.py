@@ -52,7 +52,7 @@ def paired_test_table(predictions: Conditions) -> tuple[list[Row], list[str]]:
         if seeds:
             pools = paired(predictions, conditions, seeds)
             rows.append(_row(test, conditions, np.column_stack([pool.right for pool in pools])))
-    _correct([row for row in rows if row["test"] == _MCNEMAR])
+    correct_by_holm([row for row in rows if row["test"] == _MCNEMAR])
     return rows, [f"{', '.join(tests)}: {reason}" for reason, tests in reasons.items()]
 
 
@@ -91,7 +91,8 @@ def _mcnemar(a: str, b: str, right_a: np.ndarray, right_b: np.ndarray) -> Row:
     }
 
 
-def _correct(rows: Sequence[Row]) -> None:
+def correct_by_holm(rows: Sequence[Row]) -> None:
+    """Fill in `p_holm` and `rejects` of rows that have a `p`, over all of them together."""
     if rows:
         corrected = multipletests([row["p"] for row in rows], LEVEL, method="holm")[1]
         for row, p in zip(rows, corrected, strict=True):

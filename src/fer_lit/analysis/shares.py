@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from scipy.stats import bootstrap, permutation_test
-from statsmodels.stats.multitest import multipletests
 
+from fer_lit.analysis.averages import mean_known
 from fer_lit.analysis.mapping import MappedPhotographs
+from fer_lit.analysis.paired_tests import correct_by_holm
 from fer_lit.faces.face_set import SIZE
 from fer_lit.occlusion import PAPER_BANDS
 
@@ -19,7 +20,6 @@ BANDS = {name: rows for name, (rows, _) in PAPER_BANDS.items() if name != "none"
 """Rows of the face that the paper calls eyes, nose and mouth."""
 ALL = "all"
 """In tables, the photographs of all emotions together."""
-LEVEL = 0.05
 _RESAMPLES = 4999
 _BATCH = 500  # resamples at a time, which bounds the memory
 
@@ -90,8 +90,9 @@ def change_table(mapped: MappedPhotographs, references: Mapping[str, str], seed:
             known = _known(change[:, part])
             own = _rows(condition, emotion, "change", known, seed)
             rows += _test_rows(own, known, seed, tests)
-    _correct([row for row in rows if row["emotion"] == ALL])
-    _correct([row for row in rows if row["emotion"] != ALL])
+    tested = [row for row in rows if row["p"] is not None]
+    correct_by_holm([row for row in tested if row["emotion"] == ALL])
+    correct_by_holm([row for row in tested if row["emotion"] != ALL])
     return rows
 
 
@@ -149,9 +150,7 @@ def network_shares(mapped: MappedPhotographs, condition: str, emotion: str) -> n
     shares = np.stack([rows[..., band].sum(axis=-1) for band in BANDS.values()], axis=-1)
     if emotion != ALL:
         return shares[:, mapped.attention.emotions.index(emotion)]
-    there = ~np.isnan(shares)
-    with np.errstate(invalid="ignore"):  # 0 / 0
-        return np.where(there, shares, 0).sum(axis=1) / there.sum(axis=1)
+    return mean_known(shares, axis=1)
 
 
 def _spread(mapped: MappedPhotographs, condition: str, emotion: str) -> dict[str, float | None]:
@@ -210,11 +209,3 @@ def _permutation_p(differences: np.ndarray, seed: int, tests: int) -> np.ndarray
         rng=np.random.default_rng(seed),
     )
     return found.pvalue
-
-
-def _correct(rows: Sequence[Row]) -> None:
-    tested = [row for row in rows if row["p"] is not None]
-    if tested:
-        corrected = multipletests([row["p"] for row in tested], LEVEL, method="holm")[1]
-        for row, p in zip(tested, corrected, strict=True):
-            row["p_holm"], row["rejects"] = float(p), bool(p < LEVEL)
