@@ -16,6 +16,7 @@ from omegaconf import OmegaConf
 from fer_lit.augmentation import Augmentation
 from fer_lit.faces.datamodule import FaceDataModule
 from fer_lit.faces.decoding import load_photographs
+from fer_lit.faces.split import split_faces
 from fer_lit.feature_bank import FeatureBank
 from fer_lit.networks import compilation
 from fer_lit.occlusion import Occlusion
@@ -61,13 +62,13 @@ class FerLitPipeline:
         return [f"fer-lit computed in {arithmetic}", *(f"fer-lit: {m}" for m in self._said.lines)]
 
     def _data(self, occlusion: str) -> FaceDataModule:
+        faces = load_photographs(self._material.folder, CLASSES, "error")
         return FaceDataModule(
-            load_photographs(self._material.folder, CLASSES, "error"),
+            faces,
             Occlusion(**_options("occlusion", occlusion)),
             Augmentation(**_options("augmentation", "matlab")),
             image_size=self._material.image_size,
-            validation=0.3,
-            seed=0,
+            split=split_faces(faces, "paper", validation=0.3, test=0, seed=0),
             batch_size=256,
             views=2,
         )

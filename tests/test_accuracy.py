@@ -370,9 +370,8 @@ def test_one_condition_has_nothing_to_be_compared_with():
 
 def test_the_predictions_of_a_run_are_read_back(tmp_path):
     faces = SimpleNamespace(names=("x", "y", "z"), labels=[0, 2, 1], classes=EMOTIONS)
-    split = SimpleNamespace(validation=[2, 1])
     probabilities = np.array([[0.25, 0.5, 0.25], [0.3333333, 0.3333333, 0.3333334]])
-    rows = prediction_rows(SimpleNamespace(faces=faces, split=split), probabilities)
+    rows = prediction_rows(faces, [2, 1], probabilities)
     write_csv(tmp_path / "predictions.csv", rows)
     found = read_predictions(tmp_path / "predictions.csv", EMOTIONS)
     assert found.names == ("z", "y")

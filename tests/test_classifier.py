@@ -9,6 +9,7 @@ from fer_lit.augmentation import Augmentation
 from fer_lit.classifier import EmotionClassifier
 from fer_lit.errors import ConfigError
 from fer_lit.faces.datamodule import Batch, FaceDataModule
+from fer_lit.faces.split import split_faces
 from fer_lit.faces.synthetic import draw_faces
 from fer_lit.networks.weights import build_backbone, calibrate_batch_norm
 from fer_lit.occlusion import Occlusion
@@ -34,13 +35,13 @@ def options(**changes):
 
 @pytest.fixture
 def data():
+    faces = draw_faces(CLASSES, 60, seed=0)
     return FaceDataModule(
-        draw_faces(CLASSES, 60, seed=0),
+        faces,
         Occlusion("none", 0, 0, 0, 48, "noise", 0),
         Augmentation(flip=0.5, translate=30, scale=(0.9, 1.1), seed=0),
         image_size=32,
-        validation=0.3,
-        seed=0,
+        split=split_faces(faces, "paper", validation=0.3, test=0, seed=0),
         batch_size=16,
         views=None,
     )

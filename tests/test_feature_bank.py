@@ -89,15 +89,16 @@ def opened(
 ) -> FeatureBank:
     """The bank as a run opens it."""
     from fer_lit.faces.datamodule import FaceDataModule
+    from fer_lit.faces.split import split_faces
     from fer_lit.training import open_bank
 
+    faces = faces or all_faces()
     data = FaceDataModule(
-        faces or all_faces(),
+        faces,
         occlusion,
         augmentation,
         image_size=image_size,
-        validation=0.5,
-        seed=0,
+        split=split_faces(faces, "paper", validation=0.5, test=0, seed=0),
         batch_size=8,
         views=2,
     )

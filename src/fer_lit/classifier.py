@@ -96,9 +96,13 @@ class EmotionClassifier(L.LightningModule):
         """Count a batch in the metrics."""
         self._step(batch, "val/")
 
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Count a batch in the metrics."""
+        self._step(batch, "test/")
+
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the probability of each emotion, float32, (B, classes)."""
-        return self(batch.inputs).float().softmax(dim=1)
+        return _probabilities(self(batch.inputs))
 
     def on_validation_epoch_end(self) -> None:
         """Log both parts together, since training of the epoch is over: one row of a table."""
@@ -108,6 +112,14 @@ class EmotionClassifier(L.LightningModule):
                 epoch |= self._measure(part)
         self.log_dict({name: value for name, value in epoch.items() if value.ndim == 0})
         self.history.append({name: value.tolist() for name, value in epoch.items()})
+
+    def on_test_epoch_end(self) -> None:
+        """Log the metrics; keep them in `tested`, and what they are of in `test_probabilities`."""
+        logits = torch.cat([batch.logits for batch in self._seen["test/"]])
+        self.test_probabilities = _probabilities(logits)
+        measured = self._measure("test/")
+        self.log_dict({name: value for name, value in measured.items() if value.ndim == 0})
+        self.tested = {name: value.tolist() for name, value in measured.items()}
 
     def configure_optimizers(self) -> dict[str, Any]:
         """Optimise the head; the rate follows a cosine to 0, step by step, if asked to."""
@@ -174,7 +186,7 @@ class EmotionClassifier(L.LightningModule):
             }
         )
         self.metrics = nn.ModuleDict(
-            {part: metrics.clone(prefix=part) for part in ("train/", "val/")}
+            {part: metrics.clone(prefix=part) for part in ("train/", "val/", "test/")}
         )
         self._seen: dict[str, list[_Seen]] = {part: [] for part in self.metrics}
         self.history: list[dict[str, Any]] = []
@@ -205,3 +217,7 @@ class EmotionClassifier(L.LightningModule):
     def _measured_state(self) -> dict[str, Tensor]:
         """What was measured on the faces rather than loaded: statistics of random networks."""
         return batch_norm_state(self.backbone) if self.hparams.weights is None else {}
+
+
+def _probabilities(logits: Tensor) -> Tensor:
+    return logits.float().softmax(dim=1)

@@ -10,7 +10,7 @@ import lightning as L
 import numpy as np
 
 from fer_lit.classifier import EmotionClassifier
-from fer_lit.faces.datamodule import FaceDataModule
+from fer_lit.faces.face_set import FaceSet
 from fer_lit.files import write_csv
 
 
@@ -51,20 +51,22 @@ def summarise(history: Sequence[dict[str, Any]], classes: Sequence[str]) -> dict
     accuracies = [epoch["val/accuracy"] for epoch in history]
     best = int(np.argmax(accuracies))
     epochs = [
-        {"validation": _nested(epoch, "val", classes), "train": _nested(epoch, "train", classes)}
+        {"validation": nested(epoch, "val", classes), "train": nested(epoch, "train", classes)}
         for epoch in history
     ]
     return {**epochs[-1], "best": {"epoch": best, "accuracy": accuracies[best]}, "epochs": epochs}
 
 
-def prediction_rows(data: FaceDataModule, probabilities: np.ndarray) -> list[dict[str, Any]]:
-    """Return a row for each validation face: image, label, prediction, probabilities.
+def prediction_rows(
+    faces: FaceSet, indices: np.ndarray, probabilities: np.ndarray
+) -> list[dict[str, Any]]:
+    """Return a row for each predicted face: image, label, prediction, probabilities.
 
     Args:
-        data: the faces.
-        probabilities: float, (validation faces, classes), in the order of the split.
+        faces: all faces.
+        indices: int64, (N,), of the predicted faces.
+        probabilities: float, (N, classes), in the same order.
     """
-    faces = data.faces
     columns = [f"probability_{emotion}" for emotion in faces.classes]
     return [
         {
@@ -73,7 +75,7 @@ def prediction_rows(data: FaceDataModule, probabilities: np.ndarray) -> list[dic
             "prediction": faces.classes[row.argmax()],
             **{column: f"{value:.6f}" for column, value in zip(columns, row, strict=True)},
         }
-        for index, row in zip(data.split.validation, probabilities, strict=True)
+        for index, row in zip(indices, probabilities, strict=True)
     ]
 
 
@@ -81,7 +83,8 @@ def _scalars(epoch: dict[str, Any]) -> dict[str, float]:
     return {name: value for name, value in epoch.items() if not isinstance(value, list)}
 
 
-def _nested(epoch: dict[str, Any], part: str, classes: Sequence[str]) -> dict[str, Any]:
+def nested(epoch: dict[str, Any], part: str, classes: Sequence[str]) -> dict[str, Any]:
+    """Return the metrics of a part (`train`, `val` or `test`) as `summarise` returns them."""
     return {
         "accuracy": epoch[f"{part}/accuracy"],
         "macro_f1": epoch[f"{part}/macro_f1"],

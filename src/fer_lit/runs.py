@@ -23,8 +23,8 @@ class RunFolder:
     """The folder of one run, which explains itself.
 
     `config.yaml` (resolved), `provenance.json` (status, versions, digests, seconds),
-    `metrics.json`, `metrics.csv` (a row an epoch), `predictions.csv`, `checkpoints/`, `figures/`,
-    `train.log`; after a failure `error.txt`.
+    `metrics.json`, `metrics.csv` (a row an epoch), `predictions.csv`, with test faces
+    `test_predictions.csv`, `checkpoints/`, `figures/`, `train.log`; after a failure `error.txt`.
 
     Args:
         path: the folder; it is created.

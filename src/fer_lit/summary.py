@@ -23,13 +23,18 @@ def summary_rows(runs: Sequence[Mapping[str, Any]]) -> list[Row]:
     """Return a row for each run (see `runs.read_run`), all with the same keys.
 
     `accuracy` and its 95 % Wilson interval (`low`, `high`), `macro_f1`, and recalls are in % of the
-    validation faces after the last epoch; `paper` is the paper's accuracy, on photographs only.
+    validation faces after the last epoch; `test`, where a run has test faces, is the best epoch's
+    accuracy on them; `paper` is the paper's accuracy, on photographs only.
     What differs between the runs, other than the occlusion, has columns of its own. A run that did
     not finish has a `status` and no figures.
     """
     varied = varied_options([run["config"] for run in runs])
     classes = dict.fromkeys(emotion for run in runs for emotion in run["config"].data.classes)
-    return [_row(run, varied, list(classes)) for run in runs]
+    rows = [_row(run, varied, list(classes)) for run in runs]
+    if all(row["test"] is None for row in rows):
+        for row in rows:
+            del row["test"]
+    return rows
 
 
 def markdown(rows: Sequence[Row]) -> str:
@@ -54,7 +59,7 @@ def _row(run: Mapping[str, Any], varied: Sequence[str], classes: Sequence[str]) 
         "status": run["provenance"]["status"],
     }
     figures = _figures(metrics, classes) if metrics else {}
-    for column in ("accuracy", "low", "high", "macro_f1", *map(_recall, classes)):
+    for column in ("accuracy", "low", "high", "macro_f1", *map(_recall, classes), "test"):
         row[column] = figures.get(column)
     row["seconds"] = run["provenance"].get("seconds", {}).get("total")
     row["paper"] = paper_accuracy(cfg)
@@ -73,6 +78,7 @@ def _figures(metrics: Mapping[str, Any], classes: Sequence[str]) -> dict[str, fl
         "high": interval.high,
         "macro_f1": validation["macro_f1"],
         **recalls,
+        "test": metrics.get("test", {}).get("accuracy"),
     }
     return {name: None if share is None else 100 * share for name, share in shares.items()}
 

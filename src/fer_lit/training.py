@@ -20,6 +20,7 @@ from fer_lit.classifier import EmotionClassifier
 from fer_lit.faces import load_faces
 from fer_lit.faces.datamodule import FaceDataModule
 from fer_lit.faces.face_set import FaceSet
+from fer_lit.faces.split import split_faces
 from fer_lit.faces.views import FaceViews
 from fer_lit.feature_bank import FeatureBank
 from fer_lit.figures import draw_run
@@ -27,7 +28,8 @@ from fer_lit.files import write_csv, write_json
 from fer_lit.networks.weights import calibrate_batch_norm
 from fer_lit.occlusion import Occlusion
 from fer_lit.precision import Precision, choose_device, choose_precision, forbid_tf32
-from fer_lit.results import MetricsTable, prediction_rows, summarise
+from fer_lit.provenance import describe_run, duplicates_across
+from fer_lit.results import MetricsTable, nested, prediction_rows, summarise
 from fer_lit.runs import RunFolder, one_line
 from fer_lit.stopwatch import Stopwatch
 from fer_lit.validation import check
@@ -74,9 +76,10 @@ def _train(cfg: DictConfig, run: RunFolder, tracker: Any) -> float:
     with watch.measure("faces"):
         faces = load_faces(cfg.data)
         data = build_data(cfg, faces)
+        across = duplicates_across(cfg.data.split.protocol, faces, data.split)
     with watch.measure("backbone"):
         model = build_classifier(cfg, precision, data)
-    facts = _facts(cfg, faces, model, device, precision)
+    facts = describe_run(cfg, faces, model, device, precision) | {"duplicates_across": across}
     run.record(**facts)
     log.info(
         f"{facts['device']}: backbone in {facts['precision']['backbone']}, "
@@ -95,13 +98,18 @@ def _train(cfg: DictConfig, run: RunFolder, tracker: Any) -> float:
         "occlusion": cfg.occlusion.name,
         "seed": cfg.seed,
         "classes": list(faces.classes),
-        "faces": {"train": len(data.split.train), "validation": len(data.split.validation)},
+        "faces": data.split.counts,
         **summarise(model.history, faces.classes),
     }
+    if len(data.split.test):
+        metrics["test"] = nested(model.tested, "test", faces.classes)
+        tested = prediction_rows(faces, data.split.test, model.test_probabilities.cpu().numpy())
+        write_csv(run.path / "test_predictions.csv", tested)
     with watch.measure("figures"):
         draw_run(run.figures, data, metrics)
     write_json(run.path / "metrics.json", metrics)
-    write_csv(run.path / "predictions.csv", prediction_rows(data, probabilities))
+    validated = prediction_rows(faces, data.split.validation, probabilities)
+    write_csv(run.path / "predictions.csv", validated)
     if tracker:
         tracker.log_results(run.figures, data, probabilities)
     run.record(status="finished", seconds=watch.seconds)
@@ -115,8 +123,7 @@ def build_data(cfg: DictConfig, faces: FaceSet) -> FaceDataModule:
         Occlusion(**cfg.occlusion),
         Augmentation(**OmegaConf.to_container(cfg.augmentation)),
         image_size=cfg.data.image_size,
-        validation=cfg.data.split.validation,
-        seed=cfg.seed,
+        split=split_faces(faces, **cfg.data.split, seed=cfg.seed),
         batch_size=cfg.data.batch_size,
         views=cfg.features.views if cfg.features.bank or cfg.features.views == 0 else None,
     )
@@ -172,7 +179,10 @@ def _fit(
     precision: Precision,
     tracker: Any,
 ) -> np.ndarray:
-    """Train the head; return the probabilities of the validation faces, (N, classes)."""
+    """Train the head; return the probabilities of the validation faces, (N, classes).
+
+    Test faces, if any, are looked at once, by the best epoch: the model is then of that epoch.
+    """
     digest = model.backbone.digest()
     L.seed_everything(cfg.seed, verbose=False)
     options = OmegaConf.to_container(cfg.trainer) | {
@@ -191,6 +201,9 @@ def _fit(
         try:
             trainer.fit(model, data)
             probabilities = torch.cat(trainer.predict(model, data))
+            if len(data.split.test):
+                best = trainer.checkpoint_callback.best_model_path
+                trainer.test(model, data, ckpt_path=best, weights_only=True, verbose=False)
         except SystemExit as error:  # what Lightning makes of Ctrl-C
             raise KeyboardInterrupt from error
     if model.backbone.digest() != digest:
@@ -233,28 +246,3 @@ def _quiet_lightning() -> Iterator[None]:
         # Lightning 2.6 with PyTorch 2.14.
         warnings.filterwarnings("ignore", ".*isinstance.treespec, LeafSpec.*")
         yield
-
-
-def _facts(
-    cfg: DictConfig,
-    faces: FaceSet,
-    model: EmotionClassifier,
-    device: torch.device,
-    precision: Precision,
-) -> dict[str, Any]:
-    """Return what decided the run's numbers, for its provenance."""
-    return {
-        "data": cfg.data.name,
-        "origin": faces.origin,
-        "source": faces.source,
-        "faces": faces.counts,
-        "duplicates": faces.duplicates,
-        "blank": faces.blank,
-        "data_fingerprint": faces.fingerprint,
-        "backbone_digest": model.backbone.digest(),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
-        "precision": {
-            "head": precision.trainer,
-            "backbone": model.hparams.backbone_arithmetic,
-        },
-    }

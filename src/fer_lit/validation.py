@@ -66,8 +66,9 @@ _RULES = (
     # The head standardises by the batch, which takes two faces.
     Rule("data.batch_size", *whole(2)),
     Rule("data.download", *_FLAG),
-    Rule("data.split.protocol", *one_of("paper")),
+    Rule("data.split.protocol", *one_of("paper", "grouped", "official")),
     Rule("data.split.validation", *_number(lambda v: 0 < v < 1, "a number between 0 and 1")),
+    Rule("data.split.test", *_SHARE),
     Rule("data.on_bad_image", *one_of("error", "skip")),
     Rule("data.count", *whole(20)),
     Rule("data.seed", *whole(0)),
@@ -114,6 +115,7 @@ def check(cfg: DictConfig) -> None:
     check_rules(cfg, _RULES)
     options = OmegaConf.to_container(cfg, resolve=True)
     Occlusion(**options["occlusion"])
+    _check_split(options["data"]["split"])
     _check_taps(options)
     _check_weights(options["model"]["weights"])
     if options["data"]["name"] == "synthetic":
@@ -154,6 +156,19 @@ def _value(options: dict[str, Any], option: str) -> Any:
 
 def _shown(value: Any) -> str:
     return "null" if value is None else str(value).replace("'", "")
+
+
+def _check_split(split: dict[str, Any]) -> None:
+    if split["protocol"] == "official" and split["test"]:
+        raise ConfigError(
+            f"data.split.test={split['test']}: shares belong to data.split.protocol=paper and "
+            "grouped; official takes the data set's own test part: leave data.split.test at 0"
+        )
+    if split["validation"] + split["test"] >= 1:
+        raise ConfigError(
+            f"data.split.test={split['test']}: with data.split.validation={split['validation']} no "
+            "faces are left to train; both together must be below 1"
+        )
 
 
 def _check_taps(options: dict[str, Any]) -> None:

@@ -12,13 +12,13 @@ from torch.utils.data import BatchSampler, DataLoader, RandomSampler, Sampler, S
 
 from fer_lit.augmentation import Augmentation
 from fer_lit.faces.face_set import FaceSet
-from fer_lit.faces.split import split_faces
+from fer_lit.faces.split import Split
 from fer_lit.faces.views import FaceViews
 from fer_lit.feature_bank import FeatureBank
 from fer_lit.occlusion import Occlusion, occlude
 
 _STORED_BATCH = 4096
-"""Faces in a batch of stored features that validate: 16 MB for the paper's tap."""
+"""Faces in a batch of stored features that validate or test: 16 MB for the paper's tap."""
 
 
 class Batch(NamedTuple):
@@ -35,7 +35,7 @@ class Batch(NamedTuple):
 
 
 class FaceDataModule(L.LightningDataModule):
-    """Applies the occlusion to all faces at once, splits them, and serves batches.
+    """Applies the occlusion to all faces at once and serves each part of them in batches.
 
     The loaders yield indices of faces, which cost nothing to shuffle or to send. Once on the device
     they are turned into pixels there, or into stored features where there is a `bank`.
@@ -45,8 +45,7 @@ class FaceDataModule(L.LightningDataModule):
         occlusion: covers the same band in every face.
         augmentation: what the views that train draw from.
         image_size: height and width of the network's input in pixels.
-        validation: share of the faces that validate.
-        seed: decides the split.
+        split: which faces train, validate and test.
         batch_size: faces in a batch.
         views: number of random views that training cycles through: epoch e trains on view
             1 + e mod `views`. 0 trains on the faces as they are. `None` is a new view every epoch.
@@ -58,8 +57,7 @@ class FaceDataModule(L.LightningDataModule):
         occlusion: Occlusion,
         augmentation: Augmentation,
         image_size: int,
-        validation: float,
-        seed: int,
+        split: Split,
         batch_size: int,
         views: int | None,
     ):
@@ -67,7 +65,7 @@ class FaceDataModule(L.LightningDataModule):
         self.faces = faces
         self.occlusion = occlusion
         self.batch_size = batch_size
-        self.split = split_faces(faces, validation, seed)
+        self.split = split
         self.views = FaceViews(occlude(faces.pixels, occlusion), augmentation, image_size)
         self.bank: FeatureBank | None = None
         self._cycle = views if augmentation.changes_faces else 0
@@ -83,7 +81,8 @@ class FaceDataModule(L.LightningDataModule):
         """Return which faces are seen in which view by a training of so many epochs."""
         training = {self.training_view(epoch) for epoch in range(epochs)}
         needed = {view: self.split.train for view in training}
-        seen = [self.split.validation, *([self.split.train] if 0 in training else [])]
+        split = self.split
+        seen = [split.validation, split.test, *([split.train] if 0 in training else [])]
         return dict(sorted({**needed, 0: np.sort(np.concatenate(seen))}.items()))
 
     def train_dataloader(self) -> DataLoader:
@@ -96,9 +95,11 @@ class FaceDataModule(L.LightningDataModule):
 
     def val_dataloader(self) -> DataLoader:
         """Validation faces in ascending order."""
-        faces = self.split.validation
-        size = _STORED_BATCH if self.bank else self.batch_size
-        return _loader(faces, BatchSampler(SequentialSampler(faces), size, drop_last=False))
+        return self._in_order(self.split.validation)
+
+    def test_dataloader(self) -> DataLoader:
+        """Test faces in ascending order."""
+        return self._in_order(self.split.test)
 
     def predict_dataloader(self) -> DataLoader:
         """Validation faces in ascending order."""
@@ -111,6 +112,10 @@ class FaceDataModule(L.LightningDataModule):
         if self._labels.device != batch.device:
             self._labels = self._labels.to(batch.device)
         return Batch(inputs, self._labels[batch])
+
+    def _in_order(self, faces: np.ndarray) -> DataLoader:
+        size = _STORED_BATCH if self.bank else self.batch_size
+        return _loader(faces, BatchSampler(SequentialSampler(faces), size, drop_last=False))
 
 
 def _loader(indices: np.ndarray, batches: Sampler) -> DataLoader:
