@@ -9,6 +9,7 @@ import torch
 from fer_lit.augmentation import Augmentation
 from fer_lit.faces.datamodule import FaceDataModule
 from fer_lit.faces.face_set import FaceSet
+from fer_lit.faces.split import split_faces
 from fer_lit.faces.synthetic import draw_faces
 from fer_lit.faces.views import FaceViews
 from fer_lit.occlusion import Occlusion, occlude
@@ -29,8 +30,7 @@ def build(faces: FaceSet, **changes) -> FaceDataModule:
         "occlusion": NONE,
         "augmentation": MATLAB,
         "image_size": 40,
-        "validation": 0.3,
-        "seed": 0,
+        "split": split_faces(faces, "paper", validation=0.3, test=0, seed=0),
         "batch_size": 8,
         "views": 2,
     }
@@ -105,6 +105,24 @@ def test_validation_serves_every_face_in_order(faces):
         batches = list(loader)
         assert [len(batch) for batch in batches] == [4, 4, 1]
         assert torch.cat(batches).tolist() == data.split.validation.tolist()
+    assert list(data.test_dataloader()) == []
+
+
+def test_test_faces_are_served_in_order_and_by_no_other_loader(faces):
+    split = split_faces(faces, "paper", validation=0.3, test=0.2, seed=0)
+    data = build(faces, batch_size=4, split=split)
+    batches = list(data.test_dataloader())
+    assert [len(batch) for batch in batches] == [4, 2]
+    assert torch.cat(batches).tolist() == split.test.tolist()
+    for loader in (data.train_dataloader(), data.val_dataloader(), data.predict_dataloader()):
+        assert not set(torch.cat(list(loader)).tolist()) & set(split.test)
+
+
+def test_test_faces_are_needed_as_they_are(faces):
+    split = split_faces(faces, "paper", validation=0.3, test=0.2, seed=0)
+    needed = build(faces, split=split).needed_views(2)
+    np.testing.assert_array_equal(needed[0], np.sort([*split.validation, *split.test]))
+    np.testing.assert_array_equal(needed[1], split.train)
 
 
 def test_stored_features_validate_in_few_batches(faces):
@@ -121,16 +139,6 @@ def test_training_serves_every_face_shuffled_anew(faces):
     first, second = (torch.cat(list(data.train_dataloader())).tolist() for _ in range(2))
     assert sorted(first) == sorted(second) == data.split.train.tolist()
     assert len({tuple(first), tuple(second), tuple(sorted(first))}) == 3
-
-
-def test_validation_faces_are_the_same_in_all_conditions(faces):
-    noisy = Occlusion("eyes", top=10, height=10, left=0, width=48, fill="black", noise_seed=5)
-    splits = [build(faces, occlusion=occlusion).split for occlusion in (NONE, MOUTH, noisy)]
-    for split in splits[1:]:
-        np.testing.assert_array_equal(split.validation, splits[0].validation)
-        np.testing.assert_array_equal(split.train, splits[0].train)
-    other = build(faces, seed=1).split
-    assert not np.array_equal(other.validation, splits[0].validation)
 
 
 @pytest.mark.parametrize(("training", "view"), [(True, 2), (False, 0)])

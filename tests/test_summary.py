@@ -142,6 +142,15 @@ def test_a_run_that_did_not_finish_has_a_status_and_no_figures(run, status):
     assert [rows[1][key] for key in figures] == [None] * len(figures)
 
 
+def test_the_accuracy_on_test_faces_is_a_column_if_a_run_has_any(run):
+    tested, untested = run("0_none"), run("1_none")
+    tested["metrics"]["test"] = {"accuracy": 0.625}
+    rows = summary_rows([tested, untested])
+    assert [row["test"] for row in rows] == [62.5, None]
+    assert list(rows[0])[-3:] == ["test", "seconds", "paper"]
+    assert "test" not in summary_rows([untested])[0]
+
+
 def test_options_that_differ_are_columns_and_those_of_the_occlusion_are_not(run):
     rows = summary_rows(
         [

@@ -11,8 +11,16 @@ from functools import partial
 
 import numpy as np
 import pytest
+import torch
 from command import DEMO, ROOT, offline, only, read, train
+from copies import photograph
+from hydra import compose, initialize_config_dir
 from PIL import Image
+
+from fer_lit import training
+from fer_lit.classifier import EmotionClassifier
+from fer_lit.faces import load_faces
+from fer_lit.faces.datamodule import FaceDataModule
 
 CONDITIONS = ("none", "eyes", "nose", "mouth")
 
@@ -56,6 +64,8 @@ def test_a_sweep_leaves_a_complete_run_folder_for_each_condition(sweep):
         assert (metrics["occlusion"], metrics["data"]) == (condition, "synthetic")
         assert (provenance["status"], provenance["origin"]) == ("finished", "synthetic")
         assert metrics["faces"] == {"train": 63, "validation": 27}
+        assert "test" not in metrics and not (run / "test_predictions.csv").exists()
+        assert provenance["duplicates_across"].keys() == {"exact", "near"}
         assert [row["epoch"] for row in table(run / "metrics.csv")] == ["0", "1"]
         assert {row["data"] for row in table(run / "metrics.csv")} == {"synthetic"}
         predictions = table(run / "predictions.csv")
@@ -125,6 +135,81 @@ def test_without_photographs_the_demo_runs_and_says_so(tmp_path):
     assert read(run / "metrics.json")["data"] == "synthetic"
     assert "dropout: 0.2" in (run / "config.yaml").read_text()
     assert not (run / "wandb").exists()
+
+
+@pytest.fixture
+def tested(tmp_path, monkeypatch):
+    """A run with test faces whose best epoch is not the last; which faces were seen when."""
+    monkeypatch.setenv("FER_LIT_CACHE", str(tmp_path / "cache"))
+    seen = []
+    prepare = FaceDataModule.on_after_batch_transfer
+
+    def spy(self, batch, dataloader_idx):
+        seen.append((self.trainer.state.fn.value, batch.tolist()))
+        return prepare(self, batch, dataloader_idx)
+
+    monkeypatch.setattr(FaceDataModule, "on_after_batch_transfer", spy)
+    # Validation accuracy rises and falls: 14 of 27 are right after epoch 2, 12 after the last.
+    options = ("model.optimizer=sgd", "model.lr=0.001", "model.scheduler=none")
+    length = ("trainer.max_epochs=7", "data.split.test=0.2", "trainer.precision=32", "logger=none")
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        cfg = compose("config", [*DEMO, *options, *length])
+    accuracy = training.train(cfg, tmp_path / "run")
+    data = training.build_data(cfg, load_faces(cfg.data))
+    return tmp_path / "run", data, seen, accuracy
+
+
+def test_test_faces_are_seen_once_by_the_epoch_that_validation_chose(tested):
+    run, data, seen, accuracy = tested
+    metrics = read(run / "metrics.json")
+    test = data.split.test.tolist()
+    assert seen[-1] == ("test", test)
+    assert not any(set(batch) & set(test) for _, batch in seen[:-1])
+
+    accuracies = [epoch["validation"]["accuracy"] for epoch in metrics["epochs"]]
+    best = accuracies.index(max(accuracies))
+    assert metrics["best"]["epoch"] == best < 6, "the best epoch must not be the last one here"
+    model = EmotionClassifier.load_from_checkpoint(run / "checkpoints" / "best.ckpt").eval()
+    with torch.no_grad():
+        wanted = model(data.views(data.split.test, 0)).softmax(1)
+    rows = table(run / "test_predictions.csv")
+    assert [row["image"] for row in rows] == [data.faces.names[index] for index in test]
+    found = [[float(value) for key, value in row.items() if "probab" in key] for row in rows]
+    np.testing.assert_allclose(found, wanted, atol=2e-4)
+
+    right = sum(row["label"] == row["prediction"] for row in rows)
+    assert metrics["faces"] == {"train": 45, "validation": 27, "test": 18}
+    assert metrics["test"]["accuracy"] == pytest.approx(right / 18)
+    assert np.trace(metrics["test"]["confusion_matrix"]) == right
+    assert np.sum(metrics["test"]["confusion_matrix"]) == 18
+    assert metrics["test"].keys() == metrics["validation"].keys()
+    assert accuracy == metrics["validation"]["accuracy"] == accuracies[-1]
+    validated = [row["image"] for row in table(run / "predictions.csv")]
+    assert validated == [data.faces.names[index] for index in data.split.validation]
+
+
+def test_the_official_parts_of_a_csv_file(tmp_path):
+    usages = {"Training": 6, "PublicTest": 2, "PrivateTest": 3}
+    rows = [
+        f"{code},{' '.join(map(str, photograph(number).ravel()))},{usage}"
+        for usage, count in usages.items()
+        for code in (0, 3, 6)  # angry, happy, neutral
+        for number in range(count)
+    ]
+    (tmp_path / "fer2013.csv").write_text("\n".join(["emotion,pixels,Usage", *rows]) + "\n")
+    options = ("model.weights=null", "model.taps={maxpool1: 2}", "data.image_size=64", *DEMO[2:])
+    where = (f"data.root={tmp_path / 'fer2013.csv'}", "data.split.protocol=official")
+    process = train(tmp_path, *where, *options)
+    assert process.returncode == 0, process.stdout + process.stderr
+    run = only(tmp_path, "outputs/runs/*")
+    assert read(run / "metrics.json")["faces"] == {"train": 18, "validation": 6, "test": 9}
+    for name, lines in (("predictions", range(20, 26)), ("test_predictions", range(26, 35))):
+        images = [row["image"] for row in table(run / f"{name}.csv")]
+        assert images == [f"fer2013.csv:{line}" for line in lines]
+    # Every number is in all parts.
+    assert read(run / "provenance.json")["duplicates_across"] == {"exact": 15, "near": 15}
+    line = "Split official: 18 train, 6 validate, 9 test; 15 of the 15 have an exact duplicate in "
+    assert line + "training, 15 a near one\n" in process.stdout
 
 
 def test_the_same_command_twice_gives_the_same_metrics(tmp_path):
