@@ -1,20 +1,15 @@
 """The frozen backbone, the trained head, and checkpoints."""
 
-import lightning as L
+import fitting
 import pytest
 import torch
+from fitting import CLASSES, drawn_faces
 from safetensors.torch import save_file
 
-from fer_lit.augmentation import Augmentation
 from fer_lit.classifier import EmotionClassifier
 from fer_lit.errors import ConfigError
-from fer_lit.faces.datamodule import Batch, FaceDataModule
-from fer_lit.faces.split import split_faces
-from fer_lit.faces.synthetic import draw_faces
+from fer_lit.faces.datamodule import Batch
 from fer_lit.networks.weights import build_backbone, calibrate_batch_norm
-from fer_lit.occlusion import Occlusion
-
-CLASSES = ["angry", "happy", "neutral"]
 
 
 def options(**changes):
@@ -35,47 +30,16 @@ def options(**changes):
 
 @pytest.fixture
 def data():
-    faces = draw_faces(CLASSES, 60, seed=0)
-    return FaceDataModule(
-        faces,
-        Occlusion("none", 0, 0, 0, 48, "noise", 0),
-        Augmentation(flip=0.5, translate=30, scale=(0.9, 1.1), seed=0),
-        image_size=32,
-        split=split_faces(faces, "paper", validation=0.3, test=0, seed=0),
-        batch_size=16,
-        views=None,
-    )
+    return drawn_faces()
 
 
 @pytest.fixture
 def fit(data, tmp_path):
     """Train a model through its network for two epochs; return the trainer."""
-
-    def train(model):
-        L.seed_everything(0, verbose=False)
-        trainer = L.Trainer(
-            max_epochs=2,
-            accelerator="cpu",
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            log_every_n_steps=1,
-            default_root_dir=tmp_path,
-        )
-        trainer.fit(model, data)
-        return trainer
-
-    return train
+    return lambda model: fitting.fit(model, data, tmp_path)
 
 
-pytestmark = [
-    # What `training._quiet_lightning` leaves out, for the same reasons.
-    pytest.mark.filterwarnings("ignore:.*does not have many workers"),
-    pytest.mark.filterwarnings("ignore:.*in eval mode at the start of training"),
-    pytest.mark.filterwarnings("ignore:.*isinstance.treespec, LeafSpec"),
-]
+pytestmark = fitting.QUIET
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])

@@ -166,6 +166,22 @@ def test_the_configurations_of_a_group_have_the_same_keys(group):
         ),
         (["model.taps={inception5b: 1.5}"], ["model.taps.inception5b=1.5", "whole number"]),
         (["model.taps={inception5b: true}"], ["model.taps.inception5b=True", "whole number"]),
+        (["model.freeze=some"], ["model.freeze=some", "all, stem, none"]),
+        (["model.freeze=null"], ["model.freeze=null", "all, stem, none"]),
+        (
+            ["model.freeze=stem"],
+            ["model.freeze=stem features.bank=true", "add features.bank=false"],
+        ),
+        (
+            ["experiment=finetune", "features.bank=true", "model.freeze=none"],
+            ["model.freeze=none features.bank=true", "add features.bank=false"],
+        ),
+        (
+            ["experiment=finetune", "model.taps={maxpool2: 1, conv1: 2}"],
+            ["model.freeze=stem", "(maxpool2, conv1)", "inception3a", "model.freeze=none"],
+        ),
+        (["model.lr_decay=0"], ["model.lr_decay=0", "above 0"]),
+        (["model.lr_decay=1.1"], ["model.lr_decay=1.1", "at most 1"]),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
@@ -206,6 +222,13 @@ def test_a_wrong_option_is_named_with_what_was_found_and_the_fix(overrides, word
 )
 def test_the_ends_of_what_is_allowed_are_allowed(override):
     check(changed(override))
+
+
+@pytest.mark.parametrize(
+    "overrides", [["model.freeze=none"], ["model.taps={inception3a: 1}"], ["model.lr_decay=1"]]
+)
+def test_fine_tuning_may_be_changed(overrides):
+    check(changed("experiment=finetune", *overrides))
 
 
 def test_weights_may_be_a_file(tmp_path):

@@ -1,4 +1,4 @@
-"""The network that is trained: a frozen GoogLeNet with a new head."""
+"""The network that is trained: a GoogLeNet, frozen as far as asked, with a new head."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ from torchmetrics.classification import (
 
 from fer_lit.errors import ConfigError
 from fer_lit.faces.datamodule import Batch
+from fer_lit.networks.blocks import trained_blocks
 from fer_lit.networks.features import extract_features
 from fer_lit.networks.head import LinearHead
+from fer_lit.networks.parameter_groups import parameter_groups
 from fer_lit.networks.weights import batch_norm_state, build_backbone
 
 _BACKBONE = "backbone."
@@ -34,7 +36,7 @@ class _Seen(NamedTuple):
 
 
 class EmotionClassifier(L.LightningModule):
-    """A frozen backbone, read at taps, and a linear head that learns the emotions.
+    """A backbone, read at taps, and a linear head that learns the emotions.
 
     Every argument is a plain value, so that a checkpoint can rebuild the network:
     `EmotionClassifier.load_from_checkpoint(path)`, with `weights=FILE` where the file has moved.
@@ -46,13 +48,15 @@ class EmotionClassifier(L.LightningModule):
         classes: the emotions, in the order of the labels.
         dropout: share of the features dropped in training.
         optimizer: `adamw` or `sgd` (momentum 0.9).
-        lr: learning rate.
-        weight_decay: of the linear layer.
+        lr: learning rate of the head.
+        weight_decay: of all that is trained.
         scheduler: `cosine` (to 0 over all steps) or `none`.
         label_smoothing: 0 up to but not 1.
         save_backbone: whether checkpoints hold the backbone's weights, too.
         backbone_arithmetic: `float32`, `bfloat16` or `float16`.
         download: whether ImageNet weights may be downloaded.
+        freeze: `all`, `stem` or `none`: which blocks of the backbone stay as they are.
+        lr_decay: learning rate of a trained block, times that of the next deeper one.
     """
 
     def __init__(
@@ -70,6 +74,8 @@ class EmotionClassifier(L.LightningModule):
         save_backbone: bool = False,
         backbone_arithmetic: str = "float32",
         download: bool = True,
+        freeze: str = "all",
+        lr_decay: float = 1.0,
     ):
         super().__init__()
         self.save_hyperparameters()
@@ -85,8 +91,8 @@ class EmotionClassifier(L.LightningModule):
         return self.head(inputs)
 
     def on_fit_start(self) -> None:
-        """Take the digest of the frozen backbone once, not for each checkpoint of each epoch."""
-        self._backbone_digest = self.backbone.digest()
+        """Take the digest of what is frozen once, not for each checkpoint of each epoch."""
+        self._backbone_digest = self.backbone.frozen_digest()
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss of a batch."""
@@ -122,12 +128,13 @@ class EmotionClassifier(L.LightningModule):
         self.tested = {name: value.tolist() for name, value in measured.items()}
 
     def configure_optimizers(self) -> dict[str, Any]:
-        """Optimise the head; the rate follows a cosine to 0, step by step, if asked to."""
+        """Optimise what is trained; rates follow a cosine to 0, step by step, if asked to."""
         options = {"lr": self.hparams.lr, "weight_decay": self.hparams.weight_decay}
+        groups = parameter_groups(self.head, self.backbone, self.hparams.lr, self.hparams.lr_decay)
         if self.hparams.optimizer == "sgd":
-            optimizer = torch.optim.SGD(self.head.parameters(), momentum=0.9, **options)
+            optimizer = torch.optim.SGD(groups, momentum=0.9, **options)
         else:
-            optimizer = torch.optim.AdamW(self.head.parameters(), **options)
+            optimizer = torch.optim.AdamW(groups, **options)
         if self.hparams.scheduler == "none":
             return {"optimizer": optimizer}
         steps = int(self.trainer.estimated_stepping_batches)
@@ -135,23 +142,21 @@ class EmotionClassifier(L.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": cosine, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep what was trained or measured, and of the frozen backbone the digest."""
+        """Keep what was trained or measured, and of what is frozen the digest."""
         checkpoint["backbone_digest"] = self._backbone_digest
-        if self.hparams.save_backbone:
+        whole = self.backbone.state_dict()
+        left_out = set() if self.hparams.save_backbone else whole.keys() - self._learnt_names()
+        for name in left_out:
+            del checkpoint["state_dict"][_BACKBONE + name]
+        if not left_out:
             # Loading then starts from random weights and needs no file.
             checkpoint["hyper_parameters"] = {**checkpoint["hyper_parameters"], "weights": None}
-            return
-        state = checkpoint["state_dict"]
-        measured = self._measured_state()
-        for name in [name for name in state if name.startswith(_BACKBONE)]:
-            if name.removeprefix(_BACKBONE) not in measured:
-                del state[name]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Complete the state by this backbone, and refuse another than the one trained with.
 
         Raises:
-            ConfigError: the backbone's weights differ from those of the checkpoint.
+            ConfigError: the frozen weights differ from those of the checkpoint.
         """
         state = checkpoint["state_dict"]
         saved = {
@@ -160,11 +165,12 @@ class EmotionClassifier(L.LightningModule):
             if name.startswith(_BACKBONE)
         }
         self.backbone.load_state_dict(self.backbone.state_dict() | saved)
-        if self.backbone.digest() != checkpoint["backbone_digest"]:
+        digest, expected = self.backbone.frozen_digest(), checkpoint["backbone_digest"]
+        if digest != expected:
             raise ConfigError(
                 f"model.weights={self.hparams.weights}: not the backbone this checkpoint was "
-                f"trained with (weights digest {self.backbone.digest()[:12]}, expected "
-                f"{checkpoint['backbone_digest'][:12]}); give the original file as weights=FILE"
+                f"trained with (digest of the frozen weights {digest[:12]}, expected "
+                f"{expected[:12]}); give the original file as weights=FILE"
             )
         for name, value in self.backbone.state_dict().items():
             state[_BACKBONE + name] = value
@@ -172,6 +178,7 @@ class EmotionClassifier(L.LightningModule):
     def _build_networks(self) -> None:
         hparams = self.hparams
         self.backbone = build_backbone(hparams.network, hparams.weights, hparams.download)
+        self.backbone.freeze_all_but(trained_blocks(hparams.freeze, hparams.taps))
         features = sum(self.backbone.channels[tap] * grid**2 for tap, grid in hparams.taps.items())
         self.head = LinearHead(features, len(hparams.classes), hparams.dropout)
 
@@ -214,9 +221,10 @@ class EmotionClassifier(L.LightningModule):
             **{f"{part}recall_{emotion}": recall for emotion, recall in recalls},
         }
 
-    def _measured_state(self) -> dict[str, Tensor]:
-        """What was measured on the faces rather than loaded: statistics of random networks."""
-        return batch_norm_state(self.backbone) if self.hparams.weights is None else {}
+    def _learnt_names(self) -> set[str]:
+        """What the backbone has of the faces: trained blocks, statistics of random networks."""
+        measured = batch_norm_state(self.backbone) if self.hparams.weights is None else {}
+        return {*measured, *self.backbone.trained_state()}
 
 
 def _probabilities(logits: Tensor) -> Tensor:

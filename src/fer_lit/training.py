@@ -179,11 +179,11 @@ def _fit(
     precision: Precision,
     tracker: Any,
 ) -> np.ndarray:
-    """Train the head; return the probabilities of the validation faces, (N, classes).
+    """Train; return the probabilities of the validation faces, (N, classes).
 
     Test faces, if any, are looked at once, by the best epoch: the model is then of that epoch.
     """
-    digest = model.backbone.digest()
+    digest = model.backbone.frozen_digest()
     L.seed_everything(cfg.seed, verbose=False)
     options = OmegaConf.to_container(cfg.trainer) | {
         "accelerator": "gpu" if device.type == "cuda" else "cpu",
@@ -206,8 +206,8 @@ def _fit(
                 trainer.test(model, data, ckpt_path=best, weights_only=True, verbose=False)
         except SystemExit as error:  # what Lightning makes of Ctrl-C
             raise KeyboardInterrupt from error
-    if model.backbone.digest() != digest:
-        raise RuntimeError("the frozen backbone changed during training")
+    if model.backbone.frozen_digest() != digest:
+        raise RuntimeError("what is frozen of the backbone changed during training")
     return probabilities.cpu().numpy()
 
 
@@ -241,7 +241,7 @@ def _quiet_lightning() -> Iterator[None]:
         warnings.filterwarnings("ignore", ".*does not have many workers.*")
         # Small data has fewer batches than the interval, at which nothing is logged anyway.
         warnings.filterwarnings("ignore", ".*smaller than the logging interval.*")
-        # The frozen backbone is in eval mode so that its BatchNorm statistics stay.
+        # Frozen blocks are in eval mode so that their BatchNorm statistics stay.
         warnings.filterwarnings("ignore", ".*module.s. in eval mode at the start of training.*")
         # Lightning 2.6 with PyTorch 2.14.
         warnings.filterwarnings("ignore", ".*isinstance.treespec, LeafSpec.*")

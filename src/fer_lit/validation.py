@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from fer_lit.errors import ConfigError
 from fer_lit.faces.synthetic import check_drawable
-from fer_lit.networks.blocks import BLOCKS, map_size
+from fer_lit.networks.blocks import BLOCKS, FROZEN, map_size, trained_blocks
 from fer_lit.occlusion import Occlusion
 
 WEIGHT_FILES = (".safetensors", ".pth", ".pt", ".caffemodel")
@@ -89,6 +89,8 @@ _RULES = (
     Rule("augmentation.scale", _is_range, "[smallest, largest], both above 0"),
     Rule("augmentation.seed", *whole(0)),
     Rule("model.network", *one_of("googlenet", "googlenet_caffe")),
+    Rule("model.freeze", *one_of(*FROZEN)),
+    Rule("model.lr_decay", *_number(lambda v: 0 < v <= 1, "a number above 0, at most 1")),
     Rule("model.taps", lambda v: isinstance(v, dict), "blocks and grids: {inception5b: 1}"),
     Rule("model.dropout", *_SHARE),
     Rule("model.optimizer", *one_of("adamw", "sgd")),
@@ -117,6 +119,7 @@ def check(cfg: DictConfig) -> None:
     Occlusion(**options["occlusion"])
     _check_split(options["data"]["split"])
     _check_taps(options)
+    _check_freeze(options)
     _check_weights(options["model"]["weights"])
     if options["data"]["name"] == "synthetic":
         check_drawable(options["data"]["classes"])
@@ -171,8 +174,28 @@ def _check_split(split: dict[str, Any]) -> None:
         )
 
 
+def _taps(options: dict[str, Any]) -> dict[str, Any]:
+    return {tap: grid for tap, grid in options["model"]["taps"].items() if grid is not None}
+
+
+def _check_freeze(options: dict[str, Any]) -> None:
+    freeze, taps = options["model"]["freeze"], _taps(options)
+    if freeze == "all":
+        return
+    if options["features"]["bank"]:
+        raise ConfigError(
+            f"model.freeze={freeze} features.bank=true: the bank keeps what a frozen backbone puts "
+            "out, and this one is trained; add features.bank=false"
+        )
+    if not trained_blocks(freeze, taps):
+        raise ConfigError(
+            f"model.freeze={freeze}: leaves nothing to train, since no tap ({', '.join(taps)}) is "
+            "after the stem; tap a later block, such as inception3a, or use model.freeze=none"
+        )
+
+
 def _check_taps(options: dict[str, Any]) -> None:
-    taps = {tap: grid for tap, grid in options["model"]["taps"].items() if grid is not None}
+    taps = _taps(options)
     if not taps:
         raise ConfigError("model.taps: taps no block; give at least one, such as {inception5b: 1}")
     network, image_size = options["model"]["network"], options["data"]["image_size"]

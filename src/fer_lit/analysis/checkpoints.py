@@ -112,6 +112,7 @@ def _load(
         if weights is None:
             raise
         model = _rebuild(run, weights=weights)
+    model.backbone.freeze_all_but(())
     digest = model.backbone.digest()
     backbone = backbones.setdefault(digest, model.backbone.to(device))
     return TrainedNetwork(

@@ -90,7 +90,7 @@ def map_photographs(
     passes = len(indices) * len(conditions)
     with image_progress("Mapping attention", passes) as advance, large_blocks_kept():
         for label, own_rows in zip(conditions, rows, strict=True):
-            mapper = _ConditionMapper(material, label, settings, passes)
+            mapper = _ConditionMapper(material, label, settings, len(indices))
             average = ConditionAverage(len(faces.classes), mapper.checkpoints, side)
             for part in mapper.parts(indices):
                 labels = faces.labels[indices[part]]
@@ -155,10 +155,11 @@ class _ConditionMapper:
         material: photographs and networks.
         label: of the condition.
         settings: how maps are made.
-        passes: photographs that the trunk will see altogether, which decides whether to compile it.
+        photographs: how many the trunk will see under each condition that shares it, which decides
+            whether to compile it.
     """
 
-    def __init__(self, material: Material, label: str, settings: MapSettings, passes: int):
+    def __init__(self, material: Material, label: str, settings: MapSettings, photographs: int):
         keys = material.keys(label)
         networks = [material.networks[key] for key in keys]
         size = networks[0].image_size
@@ -170,8 +171,13 @@ class _ConditionMapper:
         self._makers = [MapMaker(network, settings) for network in networks]
         self._trunk_of = [_trunk_key(network, settings.layer) for network in networks]
         by_key = dict(zip(self._trunk_of, networks, strict=True))
-        # Several trunks are those of random weights, each compiled for next to nothing.
-        pixels = passes * size**2 if len(by_key) == 1 else 0
+        sharing = {
+            other
+            for (other, _), network in material.networks.items()
+            if _trunk_key(network, settings.layer) in by_key
+        }
+        # Several trunks are of random or fine-tuned weights, each compiled for next to nothing.
+        pixels = photographs * len(sharing) * size**2 if len(by_key) == 1 else 0
         self._trunks = {
             key: _trunk(network, settings.layer, self._device, pixels)
             for key, network in by_key.items()

@@ -1,10 +1,10 @@
-"""A frozen network as an ordered list of named blocks, read at taps."""
+"""A network as an ordered list of named blocks, read at taps, frozen but for those to train."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -13,12 +13,17 @@ from fer_lit.networks.blocks import BLOCKS, CHANNELS
 
 
 class Backbone(nn.Module):
-    """The two GoogLeNets up to `inception5b`, frozen: no gradients, always in eval mode.
+    """The two GoogLeNets up to `inception5b`, at first frozen.
+
+    A frozen block has no gradients and is always in eval mode.
 
     Args:
         blocks: the modules of all `BLOCKS`, by name, in that order.
         preprocessing: turns pixels of 0 to 255, (B, 1, H, W) grey or (B, 3, H, W) RGB, into what
             the first block expects; its `repr` says what it does.
+
+    Attributes:
+        trained: names of the blocks that are not frozen, in the order of the network.
     """
 
     def __init__(self, blocks: OrderedDict[str, nn.Module], preprocessing: nn.Module) -> None:
@@ -28,7 +33,14 @@ class Backbone(nn.Module):
         self.preprocessing = preprocessing
         self.blocks = nn.ModuleDict(blocks)
         self.channels = dict(CHANNELS)
+        self.freeze_all_but(())
+
+    def freeze_all_but(self, trained: Iterable[str]) -> None:
+        """Freezes all blocks except `trained`, which get gradients and go into training mode."""
+        self.trained = tuple(name for name in BLOCKS if name in set(trained))
         self.requires_grad_(False)
+        for name in self.trained:
+            self.blocks[name].requires_grad_()
         self.train()
 
     def forward(self, x: Tensor, taps: Iterable[str]) -> dict[str, Tensor]:
@@ -68,16 +80,35 @@ class Backbone(nn.Module):
         return activations
 
     def train(self, mode: bool = True) -> Backbone:
-        """Stays in eval mode whatever `mode` is, so that BatchNorm statistics never move."""
-        return super().train(False)
+        """Sets the mode of trained blocks; BatchNorm statistics of frozen ones never move."""
+        super().train(False)
+        for name in self.trained:
+            self.blocks[name].train(mode)
+        return self
 
     def digest(self) -> str:
         """The sha256, as hex, of all weights and buffers: names, types, shapes and bytes."""
-        sha = hashlib.sha256()
-        for name, value in sorted(self.state_dict().items()):
-            sha.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
-            sha.update(value.cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-        return sha.hexdigest()
+        return _digest(self.state_dict())
+
+    def frozen_digest(self) -> str:
+        """The digest of the frozen blocks alone; `digest` if all are frozen."""
+        state, trained = self.state_dict(), self.trained_state()
+        return _digest({name: state[name] for name in state if name not in trained})
+
+    def trained_state(self) -> dict[str, Tensor]:
+        """The part of the state dictionary that training changes, statistics included."""
+        beginnings = tuple(f"blocks.{name}." for name in self.trained)
+        return {
+            name: value for name, value in self.state_dict().items() if name.startswith(beginnings)
+        }
+
+
+def _digest(state: Mapping[str, Tensor]) -> str:
+    sha = hashlib.sha256()
+    for name, value in sorted(state.items()):
+        sha.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        sha.update(value.cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return sha.hexdigest()
 
 
 def pool(activation: Tensor, grid: int) -> Tensor:

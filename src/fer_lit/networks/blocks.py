@@ -1,5 +1,9 @@
 """The named blocks of both GoogLeNets, readable without importing torch."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+
 CHANNELS = {
     "conv1": 64,
     "maxpool1": 64,
@@ -22,6 +26,25 @@ CHANNELS = {
 
 BLOCKS = tuple(CHANNELS)
 """The names of the blocks, in the order in which they run: what `model.taps` may name."""
+
+FROZEN = {"all": BLOCKS, "stem": BLOCKS[: BLOCKS.index("inception3a")], "none": ()}
+"""The blocks that each choice of `model.freeze` leaves as they are.
+
+`stem` is what MATLAB's example of transfer learning with GoogLeNet freezes.
+"""
+
+
+def trained_blocks(freeze: str, taps: Iterable[str]) -> tuple[str, ...]:
+    """Return the blocks that are trained: those not frozen, as deep as the deepest tap.
+
+    Nothing after it is computed, so nothing after it can learn.
+
+    Args:
+        freeze: a key of `FROZEN`.
+        taps: at least one of `BLOCKS`.
+    """
+    deepest = max(map(BLOCKS.index, taps))
+    return tuple(name for name in BLOCKS[: deepest + 1] if name not in FROZEN[freeze])
 
 
 def map_size(network: str, block: str, image_size: int) -> int:

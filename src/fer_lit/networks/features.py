@@ -1,4 +1,4 @@
-"""The features of a batch: the frozen backbone's tapped blocks, averaged over a grid."""
+"""The features of a batch: the backbone's tapped blocks, averaged over a grid."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from torch import Tensor
 from fer_lit.networks.backbone import Backbone, pool
 
 
-@torch.no_grad()
 def extract_features(
     backbone: Backbone, pixels: Tensor, taps: Mapping[str, int], arithmetic: torch.dtype
 ) -> dict[str, Tensor]:
-    """Run the frozen backbone and pool what the taps read.
+    """Run the backbone and pool what the taps read.
+
+    Gradients go back to the first trained block. Autograd keeps nothing for frozen ones before it,
+    since neither their weights nor the pixels require any.
 
     Args:
         backbone: the network without its classifier.

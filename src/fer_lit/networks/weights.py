@@ -203,7 +203,7 @@ def _one_line(error: Exception) -> str:
 
 
 def calibrate_batch_norm(backbone: Backbone, pixels: Tensor) -> None:
-    """Sets the running statistics of every BatchNorm from faces, then leaves it frozen again.
+    """Sets the running statistics of every BatchNorm from faces, then leaves it in its old mode.
 
     Each layer sees its input normalised by those before it, as in training. Many faces are taken in
     equal parts of at most 64, whose statistics are averaged. Without BatchNorm nothing happens.
@@ -215,7 +215,7 @@ def calibrate_batch_norm(backbone: Backbone, pixels: Tensor) -> None:
     norms = [module for module in backbone.modules() if isinstance(module, nn.BatchNorm2d)]
     if not norms:
         return
-    momenta = [norm.momentum for norm in norms]
+    before = [(norm.momentum, norm.training) for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # torch's word for the average over all batches
@@ -225,9 +225,9 @@ def calibrate_batch_norm(backbone: Backbone, pixels: Tensor) -> None:
             for part in pixels.chunk(math.ceil(len(pixels) / 64)):
                 backbone(part, BLOCKS[-1:])
     finally:
-        for norm, momentum in zip(norms, momenta, strict=True):
+        for norm, (momentum, training) in zip(norms, before, strict=True):
             norm.momentum = momentum
-            norm.eval()
+            norm.train(training)
 
 
 def batch_norm_state(backbone: Backbone) -> dict[str, Tensor]:
