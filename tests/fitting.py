@@ -23,8 +23,8 @@ QUIET = [
 ]
 
 
-def drawn_faces() -> FaceDataModule:
-    """Return 60 drawn faces of 32 pixels; each epoch is a new view."""
+def drawn_faces(views: int | None = None) -> FaceDataModule:
+    """Return 60 drawn faces of 32 pixels; `views` as in `FaceDataModule`."""
     return FaceDataModule(
         draw_faces(CLASSES, 60, seed=0),
         Occlusion("none", 0, 0, 0, 48, "noise", 0),
@@ -33,7 +33,7 @@ def drawn_faces() -> FaceDataModule:
         validation=0.3,
         seed=0,
         batch_size=16,
-        views=None,
+        views=views,
     )
 
 
