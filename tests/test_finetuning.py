@@ -69,7 +69,7 @@ def data():
 @pytest.fixture
 def fit(data, tmp_path):
     """Train a model for an epoch; return the trainer."""
-    return lambda model, epochs=1: fitting.fit(model, data, tmp_path, epochs)
+    return lambda model: fitting.fit(model, data, tmp_path, epochs=1)
 
 
 @pytest.mark.parametrize(
@@ -272,16 +272,19 @@ def test_checkpoints_from_before_these_options_load(save, data, tmp_path):
     assert torch.equal(reload_(tmp_path / "old.ckpt")(pixels), model.eval()(pixels))
 
 
-def test_a_network_learns_faces_by_heart_that_its_head_alone_cannot(fit, data):
+def test_a_network_learns_faces_by_heart_that_its_head_alone_cannot(tmp_path):
+    data = drawn_faces(views=0)
+    faces = torch.from_numpy(data.split.train)
+    labels = torch.from_numpy(data.faces.labels)[faces]
     accuracy = {}
     for freeze in ("all", "stem"):
-        model = classifier(data, freeze=freeze, lr=3e-3)
-        fit(model, epochs=10)
+        torch.manual_seed(0)  # of the head
+        model = classifier(data, freeze=freeze, lr=1e-3, lr_decay=1.0)
+        fitting.fit(model, data, tmp_path, epochs=8)
         with torch.no_grad():
-            train = torch.from_numpy(data.split.train)
-            right = model.eval()(data.views(train, 0)).argmax(1) == data._labels[train]
-        accuracy[freeze] = right.float().mean().item()
-    assert accuracy["stem"] > accuracy["all"] + 0.1, accuracy
+            predicted = model.eval()(data.views(faces, 0)).argmax(1)
+        accuracy[freeze] = (predicted == labels).float().mean().item()
+    assert accuracy["all"] < 0.95 and accuracy["stem"] == 1
 
 
 @pytest.fixture(scope="module")
