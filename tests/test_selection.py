@@ -13,22 +13,31 @@ from fer_lit.errors import ConfigError
 from fer_lit.files import write_csv, write_json, write_text
 
 
-def run(folder: Path, *overrides: str, images=("a", "b"), **provenance) -> Path:
-    """Write a run folder that has only what an analysis reads."""
+def run(folder: Path, *overrides: str, images=None, faces=None, **provenance) -> Path:
+    """Write a run folder that has only what the predictions' analysis reads.
+
+    Args:
+        folder: of the run.
+        overrides: options.
+        images: what is held out; without, two faces that differ from seed to seed.
+        faces: how many train, validate and test.
+        provenance: more of it.
+    """
     folder.mkdir(parents=True)
     cfg = composed("experiment=demo", *overrides).copy()
     OmegaConf.resolve(cfg)
     write_text(folder / "config.yaml", OmegaConf.to_yaml(cfg))
     facts = {"status": "finished", "data_fingerprint": "abc", "faces": {"happy": 9}} | provenance
     write_json(folder / "provenance.json", facts)
-    write_json(folder / "metrics.json", {"validation": {}})
+    faces = faces or {"train": 6, "validation": 3}
+    write_json(folder / "metrics.json", {"faces": faces})
     emotions = cfg.data.classes
     rows = [
         {"image": name, "label": emotions[0], "prediction": emotions[0]}
         | {f"probability_{emotion}": float(emotion == emotions[0]) for emotion in emotions}
-        for name in images
+        for name in images or ("a", f"b{cfg.seed}")
     ]
-    write_csv(folder / "predictions.csv", rows)
+    write_csv(folder / ("test_predictions.csv" if "test" in faces else "predictions.csv"), rows)
     return folder
 
 

@@ -59,8 +59,8 @@ def choose_layer(layer: str | None, networks: Collection[TrainedNetwork]) -> str
     deepest = {max(network.taps, key=BLOCKS.index) for network in networks}
     if layer is None and len(deepest) > 1:
         raise ConfigError(
-            f"layer: the runs tap different blocks last ({', '.join(sorted(deepest))}); name the "
-            "block to map, such as layer=inception4e"
+            f"layer: the runs tap different blocks last ({', '.join(sorted(deepest))}); "
+            f"{_common_layer(networks)}"
         )
     chosen = layer or deepest.pop()
     for network in networks:
@@ -73,8 +73,8 @@ def choose_layer(layer: str | None, networks: Collection[TrainedNetwork]) -> str
     sides = {map_side(chosen, network) for network in networks}
     if len(sides) > 1:
         raise ConfigError(
-            f"layer={chosen}: the runs' maps have different sizes ({_sides(sides)}); analyse the "
-            "sweeps one at a time"
+            f"layer={chosen}: the runs' maps have different sizes ({_sides(sides)}); "
+            f"{_common_layer(networks)}"
         )
     if max(sides) < SMALLEST_SIDE:
         raise ConfigError(
@@ -82,6 +82,16 @@ def choose_layer(layer: str | None, networks: Collection[TrainedNetwork]) -> str
             f"apart; {_larger(chosen, next(iter(networks)))}"
         )
     return chosen
+
+
+def _common_layer(networks: Collection[TrainedNetwork]) -> str:
+    """Return advice: the deepest block that all heads read from, in maps of one size."""
+    shallowest = min(max(map(BLOCKS.index, network.taps)) for network in networks)
+    for block in reversed(BLOCKS[: shallowest + 1]):
+        sides = {map_side(block, network) for network in networks}
+        if len(sides) == 1 and min(sides) >= SMALLEST_SIDE:
+            return f"name the block to map; the deepest that goes with all is layer={block}"
+    return "analyse the sweeps one at a time"
 
 
 def map_side(layer: str, network: TrainedNetwork) -> int:

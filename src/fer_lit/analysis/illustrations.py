@@ -43,7 +43,7 @@ def draw_scores(
     papers = {label: paper_accuracy(one.config) for label, one in conditions.items()}
     paper = {label: value for label, value in papers.items() if value is not None}
     seeds = {
-        label: [float(run.predictions.right.mean()) for run in one.runs.values()]
+        label: [run.accuracy for run in one.runs.values()]
         for label, one in conditions.items()
         if len(one.runs) > 1
     }

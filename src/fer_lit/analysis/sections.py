@@ -16,12 +16,24 @@ from fer_lit.runs import describe_process
 
 _CAPTIONS = {
     "accuracy": "Accuracy of each condition. Every photograph counts once, predicted by the first "
-    "seed's network that did not train on it, with its 95 % Wilson interval; mean and standard "
-    "deviation are those of the single networks. ECE: expected calibration error in 15 bins.",
+    "seed's network that did not train on it, with its 95 % Wilson interval (low, high). Mean and "
+    "standard deviation are those of the single networks; mean low and mean high are the 95 % "
+    "interval of the mean over repeated splits, whose training faces overlap, by Nadeau and "
+    "Bengio's corrected t. ECE: expected calibration error in 15 bins.",
+    "splits": "How the faces were split: numbers of faces, means over seeds, and how many "
+    "validation faces have an exact or a near duplicate among the training faces.",
+    "protocols": "Split protocols side by side. They test other faces, so nothing is paired: the "
+    "difference (a minus b) has Welch's 95 % interval with Nadeau and Bengio's variances where "
+    "both have several splits, Newcombe's over the faces where both have one, and else Welch's "
+    "with the variance over faces for the single split.",
     "drop": "What each occlusion costs by emotion, on the same photographs, with 95 % bootstrap "
     "intervals over photographs.",
-    "tests": "Tests between conditions on the same photographs: Cochran's Q over all of them, "
-    "McNemar's between pairs, with Holm's correction.",
+    "tests": "Tests on the same photographs, about these networks: Cochran's Q over all occlusions "
+    "of a configuration (a names it), McNemar's between conditions that differ in one respect, "
+    "with Holm's correction.",
+    "seed_tests": "Differences of accuracy within each seed, about networks trained on other "
+    "faces, too: Nadeau and Bengio's corrected resampled t-test over repeated splits, with 95 % "
+    "intervals and Holm's correction.",
     "transfer": "Transfer: mean accuracy over seeds of the networks trained under one condition "
     "and tested under another.",
     "attention": "Share of attention inside each band, with 95 % bootstrap intervals over "
@@ -40,7 +52,8 @@ _CAPTIONS = {
     "calibration": "Calibration by bin of confidence.",
 }
 _SECTIONS = (
-    ("What covering costs", ("accuracy", "confusion"), ("accuracy", "drop", "tests")),
+    ("What covering costs", ("accuracy", "confusion"), ("accuracy", "drop", "tests", "seed_tests")),
+    ("How the faces were split", (), ("splits", "protocols")),
     ("From one condition to another", ("transfer",), ("transfer",)),
     ("Where the networks look", ("samples", "maps", "maps_over_faces"), ("maps",)),
     ("Attention to eyes, nose and mouth", ("shares", "row_profile"), ("attention",)),
