@@ -29,14 +29,14 @@ def test_means_over_seeds_are_said_with_their_interval_apart_from_single_network
     several |= {"mean_low": 0.641, "mean_high": 0.66}
     texts = [one.text for one in accuracy_statements([ONE, several], [], [], [])]
     assert texts == [
-        "Accuracy on faces not trained on, mean over seeds with its 95 % interval: "
-        "eyes 65.0 % (64.1 to 66.0; 5 seeds).",
+        "Accuracy on faces not trained on, mean over 5 seeds with its 95 % interval: "
+        "eyes 65.0 % (64.1 to 66.0).",
         "Accuracy on faces not trained on: none 63.1 %.",
     ]
 
 
 def test_costs_over_seeds_have_the_sign_of_the_drop():
-    wanted = "; over 5 seeds 8.1, 95 % interval 7.0 to 9.0, t-test p = 0.004)."
+    wanted = "; over 5 seeds 8.1, 95 % interval 7.0 to 9.0, corrected t-test p = 0.004)."
     turned = {**SEEDS, "a": "mouth", "b": "none", "difference": -0.0812}
     turned |= {"low": -0.09, "high": -0.07}
     for row in (SEEDS, turned):
@@ -50,7 +50,7 @@ def test_two_configurations_are_compared_and_three_are_not():
     row = {**MCNEMAR, "a": pair[0], "b": pair[1], "difference": -0.05}
     (statement,) = configuration_statements([pair], [row], [])
     assert statement.text == (
-        "none lr=1 is right 5.0 points less often than none lr=2 (McNemar's test p < 0.001 after "
+        "none lr=2 is right 5.0 points more often than none lr=1 (McNemar's test p < 0.001 after "
         "Holm's correction)."
     )
     third = ("none lr=1", "none lr=3")

@@ -58,7 +58,7 @@ def protocol_table(
         A row a pair: `condition` (what both share), and of each, here a: `protocol_a`, `seeds_a`,
         `mean_a` (accuracy over the seeds, 0–1), `exact_a` and `near_a` (duplicates, as in
         `splits_table`); `difference` (of the means, a minus b), `low`, `high` (95 % interval; None
-        where nothing varies), `interval_over` (`splits`, `faces` or `splits and faces`).
+        where nothing varies), `over` (what the interval is over: `splits`, `faces` or `both`).
     """
     return [_protocol_row(conditions[a], conditions[b]) for a, b in pairs]
 
@@ -79,7 +79,7 @@ def _duplicates(condition: Condition) -> Row:
 def _protocol_row(a: Condition, b: Condition) -> Row:
     single = [one.ratio is None for one in (a, b)]
     low, high = _faces_interval(a, b) if all(single) else _welch_interval(a, b)
-    over = "faces" if all(single) else "splits and faces" if any(single) else "splits"
+    over = "faces" if all(single) else "both" if any(single) else "splits"
     return {
         "condition": a.unsplit,
         **_of_side("a", a),
@@ -87,7 +87,7 @@ def _protocol_row(a: Condition, b: Condition) -> Row:
         "difference": _mean_accuracy(a) - _mean_accuracy(b),
         "low": low,
         "high": high,
-        "interval_over": over,
+        "over": over,
     }
 
 

@@ -21,9 +21,10 @@ def accuracy_statements(
     repeated = [_over_splits(row) for row in accuracies if row["mean_low"] is not None]
     texts = []
     if repeated:
+        numbers = sorted({row["seeds"] for row in accuracies if row["mean_low"] is not None})
         texts.append(
-            "Accuracy on faces not trained on, mean over seeds with its 95 % interval: "
-            f"{', '.join(repeated)}."
+            f"Accuracy on faces not trained on, mean over {' or '.join(map(str, numbers))} seeds "
+            f"with its 95 % interval: {', '.join(repeated)}."
         )
     if overlapping:
         texts.append(f"Accuracy on faces not trained on: {', '.join(overlapping)}.")
@@ -48,11 +49,10 @@ def configuration_statements(
     for a, b in pairs:
         row = _of_pair(tests, a, b)
         if row and times[a] == times[b] == 1:
-            difference = row["difference"]
-            more = "more" if difference >= 0 else "less"
-            evidence = _evidence(tests, seed_tests, a, b)
-            text = f"{a} is right {points(abs(difference))} points {more} often than {b}"
-            statements.append(Statement(f"{text} ({'; '.join(evidence)}).", None))
+            better, worse = (row["b"], row["a"]) if row["difference"] < 0 else (row["a"], row["b"])
+            evidence = "; ".join(_evidence(tests, seed_tests, better, worse))
+            text = f"{better} is right {points(abs(row['difference']))} points more often than "
+            statements.append(Statement(f"{text}{worse} ({evidence}).", None))
     return statements
 
 
@@ -102,7 +102,7 @@ def _over_faces(row: Row) -> str:
 
 def _over_splits(row: Row) -> str:
     interval = f"{points(row['mean_low'])} to {points(row['mean_high'])}"
-    return f"{row['condition']} {percent(row['mean'])} ({interval}; {row['seeds']} seeds)"
+    return f"{row['condition']} {percent(row['mean'])} ({interval})"
 
 
 def _cost(row: Row, tests: Sequence[Row], seed_tests: Sequence[Row]) -> str:
@@ -128,7 +128,7 @@ def _evidence(tests: Sequence[Row], seed_tests: Sequence[Row], a: str, b: str) -
         difference = row["difference"] if row["a"] == a else -row["difference"]
         evidence.append(
             f"over {row['seeds']} seeds {points(difference)}, 95 % interval {points(low)} to "
-            f"{points(high)}, t-test {p_value(row['p_holm'])}"
+            f"{points(high)}, corrected t-test {p_value(row['p_holm'])}"
         )
     return evidence
 

@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 from fer_lit.analysis.attention import MapSettings
 from fer_lit.analysis.mapping import MappedPhotographs
 from fer_lit.analysis.report import Section, Table
-from fer_lit.analysis.results import Results
+from fer_lit.analysis.results import Results, Row
 from fer_lit.analysis.selection import Selection
 from fer_lit.runs import describe_process
 
@@ -19,7 +19,9 @@ _CAPTIONS = {
     "seed's network that did not train on it, with its 95 % Wilson interval (low, high). Mean and "
     "standard deviation are those of the single networks; mean low and mean high are the 95 % "
     "interval of the mean over repeated splits, whose training faces overlap, by Nadeau and "
-    "Bengio's corrected t. ECE: expected calibration error in 15 bins.",
+    "Bengio's corrected t.",
+    "recall": "Macro F1, recall of each emotion, and the expected calibration error (ECE, in 15 "
+    "bins) of the same predictions.",
     "splits": "How the faces were split: numbers of faces, means over seeds, and how many "
     "validation faces have an exact or a near duplicate among the training faces.",
     "protocols": "Split protocols side by side. They test other faces, so nothing is paired: the "
@@ -52,7 +54,11 @@ _CAPTIONS = {
     "calibration": "Calibration by bin of confidence.",
 }
 _SECTIONS = (
-    ("What covering costs", ("accuracy", "confusion"), ("accuracy", "drop", "tests", "seed_tests")),
+    (
+        "What covering costs",
+        ("accuracy", "confusion"),
+        ("accuracy", "recall", "drop", "tests", "seed_tests"),
+    ),
     ("How the faces were split", (), ("splits", "protocols")),
     ("From one condition to another", ("transfer",), ("transfer",)),
     ("Where the networks look", ("samples", "maps", "maps_over_faces"), ("maps",)),
@@ -67,7 +73,7 @@ _SECTIONS = (
 
 def sections_of(results: Results) -> list[Section]:
     """Return the report's sections; what there is nothing of is left out."""
-    sections = []
+    sections, rows = [], _fit_to_page(results.tables)
     for title, figures, tables in _SECTIONS:
         pictures = [
             picture
@@ -75,14 +81,21 @@ def sections_of(results: Results) -> list[Section]:
             for name, picture in results.pictures.items()
             if name == figure or name.startswith(f"{figure}_to_")
         ]
-        filled = [
-            Table(_CAPTIONS[name], results.tables[name])
-            for name in tables
-            if results.tables.get(name)
-        ]
+        filled = [Table(_CAPTIONS[name], rows[name]) for name in tables if rows.get(name)]
         if pictures or filled:
             sections.append(Section(title, (), tuple(pictures), tuple(filled)))
     return sections
+
+
+def _fit_to_page(tables: dict[str, list[Row]]) -> dict[str, list[Row]]:
+    """Return the tables with the widest, that of accuracies, cut in two."""
+    columns = list(tables["accuracy"][0])
+    cut = columns.index("macro_f1")
+    parts = {"accuracy": columns[:cut], "recall": [columns[0], *columns[cut:]]}
+    return tables | {
+        name: [{column: row[column] for column in own} for row in tables["accuracy"]]
+        for name, own in parts.items()
+    }
 
 
 def maps_table(mapped: MappedPhotographs) -> list[dict]:
