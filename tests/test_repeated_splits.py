@@ -10,8 +10,8 @@ from test_accuracy import accuracies, outcome
 from fer_lit.analysis.paired_tests import seed_test_table
 from fer_lit.analysis.repeated_splits import corrected_variance, resampled_t
 
-T_975 = {1: 12.7062, 2: 4.3027}
-"""Student's t at 97.5 %, by degrees of freedom, from a table."""
+T_2 = 4.3027
+"""Student's t of two degrees of freedom at 97.5 %, from a table."""
 
 
 def runs(*right, faces=10):
@@ -34,7 +34,7 @@ def test_interval_and_test_by_hand():
     error = math.sqrt(1 / 3 + 1 / 4) * 0.1
     assert found.mean == pytest.approx(0.2)
     assert (found.low, found.high) == pytest.approx(
-        (0.2 - T_975[2] * error, 0.2 + T_975[2] * error), abs=1e-5
+        (0.2 - T_2 * error, 0.2 + T_2 * error), abs=1e-5
     )
     t = 0.2 / error
     assert found.statistic == pytest.approx(t)
@@ -61,11 +61,13 @@ def test_without_a_spread_there_is_nothing_to_judge_by():
 
 
 def test_the_interval_of_the_mean_accuracy():
-    (row,) = accuracies({"none": runs(6, 8)}, ratio=0.25)
-    error = math.sqrt(1 / 2 + 1 / 4) * 0.1 * math.sqrt(2)
+    (row,) = accuracies({"none": runs(60, 62, 64, faces=100)}, ratio=0.25)
+    error = math.sqrt(1 / 3 + 1 / 4) * 0.02
     assert (row["mean"], row["mean_low"], row["mean_high"]) == pytest.approx(
-        (0.7, 0.7 - T_975[1] * error, 0.7 + T_975[1] * error), abs=1e-4
+        (0.62, 0.62 - T_2 * error, 0.62 + T_2 * error), abs=1e-5
     )
+    (row,) = accuracies({"none": runs(3, 9)}, ratio=0.25)
+    assert (row["mean_low"], row["mean_high"]) == (0, 1)  # t of one degree of freedom is 12.7
     (row,) = accuracies({"none": runs(6, 8)}, ratio=None)  # the same split each time
     assert (row["mean_low"], row["mean_high"]) == (None, None)
 
@@ -80,7 +82,7 @@ def test_pairs_are_tested_by_their_differences_within_seeds():
     assert {key: eyes[key] for key in ("a", "b", "seeds")} == {"a": "none", "b": "eyes", "seeds": 3}
     assert eyes["difference"] == pytest.approx(0.2)
     assert (eyes["low"], eyes["high"]) == pytest.approx(
-        (0.2 - T_975[2] * error, 0.2 + T_975[2] * error), abs=1e-5
+        (0.2 - T_2 * error, 0.2 + T_2 * error), abs=1e-5
     )
     assert eyes["statistic"] == pytest.approx(0.2 / error)
     assert nose["difference"] == pytest.approx(0)

@@ -101,10 +101,10 @@ def accuracy_table(
         A row a condition: `condition`, `seeds` (their number), and of its pooled faces: `faces`,
         `accuracy`, `low` and `high` (95 % Wilson interval); `mean` and `sd` of the accuracies of
         the single runs (`sd` is None for one run), `mean_low` and `mean_high` (95 % interval of the
-        mean by `repeated_splits`, None without a ratio or a spread); of the pooled faces again:
-        `macro_f1` (over the emotions that occur as label or prediction), `recall_<emotion>` (None
-        if it has no face) and `ece`, the expected calibration error in 15 bins. All but the counts
-        are 0–1.
+        mean by `repeated_splits`, cut off at 0 and 1; None without a ratio or a spread); of the
+        pooled faces again: `macro_f1` (over the emotions that occur as label or prediction),
+        `recall_<emotion>` (None if it has no face) and `ece`, the expected calibration error in 15
+        bins. All but the counts are 0–1.
     """
     return [
         _accuracy_row(name, by_seed, ratios[name], emotions)
@@ -134,8 +134,8 @@ def _accuracy_row(
         "high": float(high),
         "mean": mean(accuracies),
         "sd": stdev(accuracies) if len(accuracies) > 1 else None,
-        "mean_low": over_splits and over_splits.low,
-        "mean_high": over_splits and over_splits.high,
+        "mean_low": over_splits and max(over_splits.low, 0.0),
+        "mean_high": over_splits and min(over_splits.high, 1.0),
         "macro_f1": float(multiclass_f1_score(predicted, labels, len(emotions), "macro")),
         **{f"recall_{name}": share for name, share in zip(emotions, recalls, strict=True)},
         "ece": _calibration_error(pool, len(emotions)),

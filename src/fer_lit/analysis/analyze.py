@@ -9,7 +9,7 @@ import numpy as np
 from omegaconf import DictConfig
 
 from fer_lit.analysis import findings, illustrations
-from fer_lit.analysis.attention import MapSettings, choose_layer
+from fer_lit.analysis.attention import MapSettings, map_settings
 from fer_lit.analysis.checks import check_maps
 from fer_lit.analysis.examples import draw_single_photographs
 from fer_lit.analysis.mapping import MappedPhotographs, draw_photographs, map_photographs
@@ -24,7 +24,6 @@ from fer_lit.analysis.sections import facts_about, maps_table, sections_of
 from fer_lit.analysis.selection import Selection, select_runs
 from fer_lit.analysis.shares import change_table, profile_table, share_table
 from fer_lit.analysis.transfer import transfer_table
-from fer_lit.errors import ConfigError
 from fer_lit.precision import choose_device, forbid_tf32
 from fer_lit.stopwatch import Stopwatch
 
@@ -53,7 +52,7 @@ def analyze(cfg: DictConfig, folder: Path) -> None:
         return
     material, problems = gather(selection, cfg.data.root, cfg.weights, device)
     # Before anything is computed: a layer that does not fit ends the analysis.
-    settings, unmapped = _settings(cfg, material) if material else (None, [])
+    settings, unmapped = map_settings(cfg, material.networks) if material else (None, [])
     results = Results(notes=[*selection.notes, *problems, *unmapped])
     watch = Stopwatch()
     _analyze(cfg, folder, selection, material, settings, results, watch)
@@ -75,21 +74,6 @@ def analyze(cfg: DictConfig, folder: Path) -> None:
         pictures = {name: picture.path for name, picture in results.pictures.items()}
         sweeps = list(dict.fromkeys(run.folder.absolute().parent.name for run in selection.runs))
         log_analysis(cfg, folder, sweeps, results.tables, pictures)
-
-
-def _settings(cfg: DictConfig, material: Material) -> tuple[MapSettings | None, list[str]]:
-    """Return how maps are made, or None, and why, if no layer was named and none suggests itself.
-
-    Raises:
-        ConfigError: the layer that was named does not fit.
-    """
-    try:
-        layer = choose_layer(cfg.layer, list(material.networks.values()))
-    except ConfigError as error:
-        if cfg.layer is not None:
-            raise
-        return None, [f"there are no maps: {error}"]
-    return MapSettings(layer, cfg.method, cfg.target, cfg.score), []
 
 
 def _analyze(

@@ -13,6 +13,7 @@ from functools import cache
 import numpy as np
 import pytorch_grad_cam
 import torch
+from omegaconf import DictConfig
 from pytorch_grad_cam.base_cam import BaseCAM
 from pytorch_grad_cam.utils.model_targets import (
     ClassifierOutputSoftmaxTarget,
@@ -20,7 +21,7 @@ from pytorch_grad_cam.utils.model_targets import (
 )
 from torch import Tensor, nn
 
-from fer_lit.analysis.checkpoints import TrainedNetwork
+from fer_lit.analysis.checkpoints import Networks, TrainedNetwork
 from fer_lit.analysis.command import METHODS
 from fer_lit.errors import ConfigError
 from fer_lit.networks.backbone import pool
@@ -47,6 +48,25 @@ class MapSettings:
     method: str
     target: str
     score: str
+
+
+def map_settings(cfg: DictConfig, networks: Networks) -> tuple[MapSettings | None, list[str]]:
+    """Return how maps are made, or None, and why, if no layer is named and none suggests itself.
+
+    Args:
+        cfg: of the analysis.
+        networks: what is mapped.
+
+    Raises:
+        ConfigError: the layer that is named does not fit.
+    """
+    try:
+        layer = choose_layer(cfg.layer, list(networks.values()))
+    except ConfigError as error:
+        if cfg.layer is not None:
+            raise
+        return None, [f"there are no maps: {error}"]
+    return MapSettings(layer, cfg.method, cfg.target, cfg.score), []
 
 
 def choose_layer(layer: str | None, networks: Collection[TrainedNetwork]) -> str:
