@@ -89,13 +89,14 @@ def test_bands_and_splits_are_named_whatever_the_recipe(tmp_path):
     assert [one.covered for one in conditions.values()] == ["mouth fill=noise", "mouth fill=gray"]
 
 
-def test_runs_from_before_recipes_are_the_papers(tmp_path):
+def test_runs_from_before_there_were_recipes_and_tests_are_the_papers(tmp_path):
     folder = tmp_path / "A" / "0"
     run(folder, "recipe=paper")
     config = OmegaConf.load(folder / "config.yaml")
     del config["recipe"]
+    config.data.split.pop("test", None)
     write_text(folder / "config.yaml", OmegaConf.to_yaml(config))
-    run(tmp_path / "A" / "1", "recipe=paper", "seed=1")
+    run(tmp_path / "A" / "1", "recipe=paper", "seed=1", "data.split.test=0")
     run(tmp_path / "A" / "2", "recipe=other")
     conditions = select_runs(str(tmp_path / "A"), "outputs").conditions
     assert list(conditions) == ["none recipe=paper", "none recipe=other"]
@@ -185,7 +186,7 @@ def test_protocols_stand_side_by_side(tmp_path):
         "exact_duplicates": 12,
         "near_duplicates": 30,
     }
-    assert "paper 12 exact and 30 near" in results.statements[-1].text
+    assert "paper 30 (12 of them exact), grouped 0" in results.statements[-1].text
 
 
 def test_single_splits_are_compared_over_their_faces(tmp_path):

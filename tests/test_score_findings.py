@@ -61,16 +61,16 @@ def test_two_configurations_are_compared_and_three_are_not():
 def test_protocols_are_compared_pair_by_pair():
     none = {"condition": "none", "protocol_a": "paper", "protocol_b": "grouped"}
     none |= {"difference": 0.03, "low": 0.02, "high": 0.041}
-    none |= {"exact_a": 1210, "near_a": 400, "exact_b": 0, "near_b": 0}
+    none |= {"exact_a": 210, "near_a": 1400, "exact_b": 0, "near_b": 0}
     eyes = {**none, "condition": "eyes", "difference": -0.01, "low": None, "high": None}
     other = {**none, "protocol_b": "official", "exact_b": None, "near_b": None}
     first, second = protocol_statements([none, eyes, other])
     assert first.text == (
         "Accuracy under protocol paper minus that under grouped, in points, with 95 % intervals: "
-        "none 3.0 (2.0 to 4.1), eyes −1.0. Validation faces with a duplicate among the training "
-        "faces: paper 1,210 exact and 400 near, grouped 0 exact and 0 near."
+        "none 3.0 (2.0 to 4.1), eyes −1.0. Held-out faces with a near duplicate among the training "
+        "faces: paper 1,400 (210 of them exact), grouped 0 (0 of them exact)."
     )
-    assert second.text.endswith("paper 1,210 exact and 400 near, official not counted.")
+    assert second.text.endswith("paper 1,400 (210 of them exact), official not counted.")
 
 
 def test_transfer_is_said_of_each_configuration():

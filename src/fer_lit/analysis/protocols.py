@@ -24,8 +24,9 @@ def splits_table(conditions: Mapping[str, Condition]) -> list[Row]:
     Returns:
         A row a condition: `condition`, `protocol`, `seeds` (their number), the faces that `train`,
         are `validation` and `test` (None without such a part), and `exact_duplicates` and
-        `near_duplicates`: validation faces that have one among the training faces (None in runs
-        that did not count them). Numbers of faces are means over the runs, rounded.
+        `near_duplicates`: validation and test faces that have one among the training faces, near
+        ones including exact ones (None in runs that did not count them). Numbers of faces are means
+        over the runs, rounded.
     """
     return [
         {

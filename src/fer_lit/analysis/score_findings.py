@@ -147,12 +147,12 @@ def _between_protocols(rows: Sequence[Row]) -> str:
     duplicates = [_duplicates(first, side) for side in ("a", "b")]
     return (
         f"Accuracy under protocol {first['protocol_a']} minus that under {first['protocol_b']}, in "
-        f"points, with 95 % intervals: {', '.join(differences)}. Validation faces with a duplicate "
-        f"among the training faces: {', '.join(duplicates)}."
+        f"points, with 95 % intervals: {', '.join(differences)}. Held-out faces with a near "
+        f"duplicate among the training faces: {', '.join(duplicates)}."
     )
 
 
 def _duplicates(row: Row, side: str) -> str:
     exact, near = row[f"exact_{side}"], row[f"near_{side}"]
-    counts = "not counted" if exact is None else f"{exact:,} exact and {near:,} near"
+    counts = "not counted" if near is None else f"{near:,} ({exact:,} of them exact)"
     return f"{row[f'protocol_{side}']} {counts}"

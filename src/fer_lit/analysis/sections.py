@@ -22,8 +22,8 @@ _CAPTIONS = {
     "Bengio's corrected t.",
     "recall": "Macro F1, recall of each emotion, and the expected calibration error (ECE, in 15 "
     "bins) of the same predictions.",
-    "splits": "How the faces were split: numbers of faces, means over seeds, and how many "
-    "validation faces have an exact or a near duplicate among the training faces.",
+    "splits": "How the faces were split: numbers of faces, means over seeds. Duplicates: how many "
+    "validation and test faces have one among the training faces; near ones include exact ones.",
     "protocols": "Split protocols side by side. They test other faces, so nothing is paired: the "
     "difference (a minus b) has Welch's 95 % interval with Nadeau and Bengio's variances where "
     "both have several splits, Newcombe's over the faces where both have one, and else Welch's "

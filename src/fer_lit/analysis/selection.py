@@ -15,6 +15,9 @@ from fer_lit.errors import ConfigError
 from fer_lit.occlusion import PAPER_BANDS
 from fer_lit.runs import read_run, read_sweep
 
+_BEFORE = {"recipe": "paper", "data": {"split": {"test": 0}}}
+"""Options that older runs do not have, and what was done then."""
+
 
 @dataclass(frozen=True)
 class Selection:
@@ -116,8 +119,7 @@ def _readable(finished: Sequence[Mapping[str, Any]], notes: list[str]) -> list[R
 
 
 def _with_predictions(run: Mapping[str, Any]) -> Run:
-    # Runs from before there were recipes are the paper's.
-    config = OmegaConf.merge({"recipe": "paper"}, run["config"])
+    config = OmegaConf.merge(_BEFORE, run["config"])
     faces = run["metrics"]["faces"]
     file = "test_predictions.csv" if faces.get("test") else "predictions.csv"
     predictions = read_predictions(run["folder"] / file, config.data.classes)
