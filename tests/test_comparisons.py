@@ -162,7 +162,6 @@ def test_protocols_stand_side_by_side(tmp_path):
         "condition": "none",
         "protocol_a": "paper",
         "protocol_b": "grouped",
-        "seeds_a": 3,
         "mean_a": pytest.approx(0.55),
         "mean_b": pytest.approx(25 / 60),
         "difference": pytest.approx(8 / 60),

@@ -68,7 +68,7 @@ def test_protocols_are_compared_pair_by_pair():
     assert first.text == (
         "Accuracy under protocol paper minus that under grouped, in points, with 95 % intervals: "
         "none 3.0 (2.0 to 4.1), eyes −1.0. Held-out faces with a near duplicate among the training "
-        "faces: paper 1,400 (210 of them exact), grouped 0 (0 of them exact)."
+        "faces: paper 1,400 (210 of them exact), grouped 0."
     )
     assert second.text.endswith("paper 1,400 (210 of them exact), official not counted.")
 

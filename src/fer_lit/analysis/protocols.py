@@ -56,10 +56,10 @@ def protocol_table(
         pairs: which ones to compare (see `comparisons.protocol_pairs`).
 
     Returns:
-        A row a pair: `condition` (what both share), and of each, here a: `protocol_a`, `seeds_a`,
-        `mean_a` (accuracy over the seeds, 0–1), `exact_a` and `near_a` (duplicates, as in
-        `splits_table`); `difference` (of the means, a minus b), `low`, `high` (95 % interval; None
-        where nothing varies), `over` (what the interval is over: `splits`, `faces` or `both`).
+        A row a pair: `condition` (what both share), and of each, here a: `protocol_a`, `mean_a`
+        (accuracy over the seeds, 0–1), `exact_a` and `near_a` (duplicates, as in `splits_table`);
+        `difference` (of the means, a minus b), `low`, `high` (95 % interval; None where nothing
+        varies), `over` (what the interval is over: `splits`, `faces` or `both`).
     """
     return [_protocol_row(conditions[a], conditions[b]) for a, b in pairs]
 
@@ -96,7 +96,6 @@ def _of_side(side: str, condition: Condition) -> Row:
     duplicates = _duplicates(condition)
     figures = {
         "protocol": condition.protocol,
-        "seeds": len(condition.runs),
         "mean": _mean_accuracy(condition),
         "exact": duplicates["exact_duplicates"],
         "near": duplicates["near_duplicates"],

@@ -154,5 +154,6 @@ def _between_protocols(rows: Sequence[Row]) -> str:
 
 def _duplicates(row: Row, side: str) -> str:
     exact, near = row[f"exact_{side}"], row[f"near_{side}"]
-    counts = "not counted" if near is None else f"{near:,} ({exact:,} of them exact)"
-    return f"{row[f'protocol_{side}']} {counts}"
+    counts = "not counted" if near is None else f"{near:,}"
+    of_these = f" ({exact:,} of them exact)" if near else ""
+    return f"{row[f'protocol_{side}']} {counts}{of_these}"
