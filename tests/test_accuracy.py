@@ -1,6 +1,7 @@
 """Accuracy, its tests between conditions, and the predictions that both come from."""
 
 import math
+from itertools import combinations
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,11 +12,10 @@ from fer_lit.analysis import paired_tests
 from fer_lit.analysis.accuracy import (
     accuracy_table,
     calibration_table,
-    confusion_matrices,
-    confusion_table,
     drop_table,
     pooled,
 )
+from fer_lit.analysis.confusion import confusion_matrices, confusion_table
 from fer_lit.analysis.predictions import Predictions, read_predictions
 from fer_lit.errors import ConfigError
 from fer_lit.files import write_csv
@@ -37,8 +37,18 @@ def outcome(right, **options):
     return guesses([0] * len(right), [0 if one else 1 for one in right], **options)
 
 
+def accuracies(predictions, ratio=None):
+    return accuracy_table(predictions, dict.fromkeys(predictions, ratio), EMOTIONS)
+
+
 def compare(**right):
-    return paired_tests.paired_test_table({name: {0: outcome(one)} for name, one in right.items()})
+    return compare_all({name: {0: outcome(one)} for name, one in right.items()})
+
+
+def compare_all(predictions):
+    """Test every pair, and all conditions together."""
+    pairs = list(combinations(predictions, 2))
+    return paired_tests.paired_test_table(predictions, pairs, {"none": list(predictions)})
 
 
 def by_pair(rows):
@@ -76,7 +86,7 @@ def test_pooled_leaves_one_run_as_it_is():
 def test_accuracy_by_hand():
     labels = [0] * 4 + [1] * 4 + [2] * 2
     predicted = [0, 0, 0, 1, 1, 1, 2, 2, 2, 0]
-    (row,) = accuracy_table({"none": {0: guesses(labels, predicted)}}, EMOTIONS)
+    (row,) = accuracies({"none": {0: guesses(labels, predicted)}})
     # Angry: 3 right of 4 labels and 4 predictions; happy: 2 of 4 and 3; neutral: 1 of 2 and 3.
     assert row == {
         "condition": "none",
@@ -87,6 +97,8 @@ def test_accuracy_by_hand():
         "high": pytest.approx(0.8318, abs=5e-5),
         "mean": 0.6,
         "sd": None,
+        "mean_low": None,
+        "mean_high": None,
         "macro_f1": pytest.approx((3 / 4 + 4 / 7 + 2 / 5) / 3),
         "recall_angry": 0.75,
         "recall_happy": 0.5,
@@ -96,7 +108,7 @@ def test_accuracy_by_hand():
 
 
 def test_the_interval_is_wilsons():
-    (row,) = accuracy_table({"none": {0: outcome([1] * 81 + [0] * 182)}}, EMOTIONS)
+    (row,) = accuracies({"none": {0: outcome([1] * 81 + [0] * 182)}})
     # Newcombe 1998, table I
     assert (row["low"], row["high"]) == pytest.approx((0.2553, 0.3662), abs=5e-5)
 
@@ -106,14 +118,14 @@ def test_mean_and_deviation_are_those_of_the_runs_and_the_rest_of_the_pool():
         1: outcome([1, 1, 1, 0], names="abcd"),
         0: outcome([1, 0], names="ab"),
     }
-    (row,) = accuracy_table({"eyes": runs}, EMOTIONS)
+    (row,) = accuracies({"eyes": runs})
     assert (row["seeds"], row["faces"], row["accuracy"]) == (2, 4, 0.5)
     assert row["mean"] == pytest.approx(0.625)
     assert row["sd"] == pytest.approx(0.125 * math.sqrt(2))
 
 
 def test_an_emotion_without_faces_has_no_recall():
-    (row,) = accuracy_table({"none": {0: guesses([0, 0, 1], [0, 1, 1])}}, EMOTIONS)
+    (row,) = accuracies({"none": {0: guesses([0, 0, 1], [0, 1, 1])}})
     assert (row["recall_angry"], row["recall_happy"], row["recall_neutral"]) == (0.5, 1, None)
     assert row["macro_f1"] == pytest.approx(2 / 3)  # of the two that there are
 
@@ -136,7 +148,7 @@ def test_calibration_by_hand():
         {"condition": "nose", "confidence": pytest.approx(0.9), "accuracy": 0.75, "faces": 4},
     ]
     assert [row["faces"] for row in calibration_table({"nose": {0: run}}, bins=2)] == [10]
-    (row,) = accuracy_table({"nose": {0: run}}, EMOTIONS)
+    (row,) = accuracies({"nose": {0: run}})
     assert row["ece"] == pytest.approx((6 * (5 / 6 - 0.58) + 4 * (0.9 - 0.75)) / 10)
 
 
@@ -145,12 +157,12 @@ def test_calibration_of_networks_that_are_always_right_or_never(right):
     run = outcome(right, confidence=1.0)
     (row,) = calibration_table({"none": {0: run}})
     assert row == {"condition": "none", "confidence": 1, "accuracy": right[0], "faces": 2}
-    assert accuracy_table({"none": {0: run}}, EMOTIONS)[0]["ece"] == 1 - right[0]
+    assert accuracies({"none": {0: run}})[0]["ece"] == 1 - right[0]
 
 
 def test_a_rounding_error_above_one_does_not_make_logits_of_probabilities():
     run = outcome([1, 1], confidence=1 + 1e-12)
-    assert accuracy_table({"none": {0: run}}, EMOTIONS)[0]["ece"] == pytest.approx(0)
+    assert accuracies({"none": {0: run}})[0]["ece"] == pytest.approx(0)
     assert calibration_table({"none": {0: run}})[0]["confidence"] == 1
 
 
@@ -233,7 +245,7 @@ def test_the_drop_is_paired_by_seed_and_photograph():
     assert {row["condition"] for row in rows} == {"eyes"}
     assert rows[-1]["faces"] == 3
     assert rows[-1]["drop"] == pytest.approx(1 / 3)
-    assert paired_tests.paired_test_table({"none": none, "eyes": eyes})[0][0]["only_a_right"] == 1
+    assert compare_all({"none": none, "eyes": eyes})[0][0]["only_a_right"] == 1
 
 
 def test_mcnemar_of_few_photographs_is_exact():
@@ -277,7 +289,7 @@ def test_cochrans_q_by_hand():
     # 2 (3 (4² + 4² + 1²) - 9²) / (3 · 9 - (2² + 2² + 1 + 3² + 1)); χ² of two degrees is exponential
     assert rows[0] == {
         "test": "Cochran's Q",
-        "a": None,
+        "a": "none",
         "b": None,
         "faces": 6,
         "only_a_right": None,
@@ -323,7 +335,7 @@ def test_identical_predictions_give_p_of_one(right):
 def test_runs_are_paired_by_seed_and_each_photograph_counts_once():
     none = {0: outcome([1, 1], names="ab"), 1: outcome([0, 0, 1], names="abc")}
     eyes = {1: outcome([1, 1, 0], names="abc"), 0: outcome([0, 1], names="ab")}
-    rows, notes = paired_tests.paired_test_table({"none": none, "eyes": eyes})
+    rows, notes = compare_all({"none": none, "eyes": eyes})
     assert (rows[0]["faces"], rows[0]["only_a_right"], rows[0]["only_b_right"]) == (3, 2, 0)
     assert notes == []
 
@@ -331,7 +343,7 @@ def test_runs_are_paired_by_seed_and_each_photograph_counts_once():
 def test_what_is_not_paired_is_noted():
     faces = outcome([1, 0], names="ab")
     other = outcome([1, 0], names="ac")
-    rows, notes = paired_tests.paired_test_table(
+    rows, notes = compare_all(
         {
             "none": {0: faces, 1: faces, 2: faces},
             "eyes": {0: faces, 1: other},
@@ -342,22 +354,20 @@ def test_what_is_not_paired_is_noted():
     assert list(by_pair(rows)) == [("none", "eyes")]
     assert len(rows) == 1
     assert notes == [
-        "Cochran's Q, McNemar none – mouth, McNemar eyes – mouth, McNemar nose – mouth: "
+        "Cochran's Q none, McNemar none – mouth, McNemar eyes – mouth, McNemar nose – mouth: "
         "not tested, as no seed is in common",
         "McNemar none – eyes: without seed 2, as there is no such run of eyes",
-        "McNemar none – eyes: without seed 1, whose validation faces differ",
+        "McNemar none – eyes: without seed 1, whose held-out faces differ",
         "McNemar none – nose, McNemar eyes – nose: "
-        "not tested, as the validation faces differ in seed 0",
+        "not tested, as the held-out faces differ in seed 0",
     ]
 
 
 def test_a_seed_that_several_conditions_lack_is_noted_once():
     run = outcome([1, 0])
-    _, notes = paired_tests.paired_test_table(
-        {"none": {0: run, 4: run}, "eyes": {0: run}, "mask": {0: run}}
-    )
+    _, notes = compare_all({"none": {0: run, 4: run}, "eyes": {0: run}, "mask": {0: run}})
     assert notes == [
-        "Cochran's Q: without seed 4, as there is no such run of eyes, mask",
+        "Cochran's Q none: without seed 4, as there is no such run of eyes, mask",
         "McNemar none – eyes: without seed 4, as there is no such run of eyes",
         "McNemar none – mask: without seed 4, as there is no such run of mask",
     ]

@@ -280,9 +280,10 @@ def test_shares_are_drawn_by_band_with_intervals_and_the_uniform_share():
     assert_readable(figure)
 
 
+ONE_SEED = {"mean_low": None, "mean_high": None}
 ROWS = [
-    {"condition": "none", "accuracy": 0.75, "low": 0.72, "high": 0.78},
-    {"condition": "mask", "accuracy": 0.5, "low": 0.45, "high": 0.55},
+    {"condition": "none", "accuracy": 0.75, "low": 0.72, "high": 0.78, **ONE_SEED},
+    {"condition": "mask", "accuracy": 0.5, "low": 0.45, "high": 0.55, **ONE_SEED},
 ]
 
 
@@ -301,6 +302,20 @@ def test_accuracy_stands_beside_the_paper_and_apart_from_other_studies():
         [(94.82, none), (93.10, eyes), (91.37, nose), (89.67, mouth)],
     ]
     assert [label.get_text() for label in others.get_yticklabels()] == ["none", *BANDS]
+    assert_readable(figure)
+
+
+def test_the_interval_over_seeds_lies_beneath_the_one_over_faces():
+    rows = [{**ROWS[0], "mean_low": 0.7, "mean_high": 0.79}]
+    figure = draw_accuracy(rows, None, {"none": [0.74, 0.76]})
+    interval = figure.axes[0].lines[-1]
+    assert interval.get_xdata() == pytest.approx([70, 79])
+    assert (interval.get_ydata() > 0).all()  # downwards
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()][1:] == [
+        "single seeds",
+        "95 % interval of their mean",
+    ]
     assert_readable(figure)
 
 
@@ -396,7 +411,8 @@ def test_scores_of_any_number_can_be_read(names):
     emotions, conditions = names
     accuracy = np.linspace(0.4, 0.8, len(conditions) ** 2).reshape(len(conditions), -1)
     matrices = {name: np.full((len(emotions),) * 2, 1234) for name in conditions}
-    rows = [{"condition": name, "accuracy": 0.7, "low": 0.68, "high": 0.72} for name in conditions]
+    figures = {"accuracy": 0.7, "low": 0.68, "high": 0.72, "mean_low": 0.6, "mean_high": 0.8}
+    rows = [{"condition": name, **figures} for name in conditions]
     bins = [
         {"condition": name, "confidence": 0.9, "accuracy": 0.9, "faces": 50} for name in conditions
     ]

@@ -2,6 +2,7 @@
 
 import csv
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from fer_lit.analysis.attention import MapSettings
+from fer_lit.analysis.checkpoints import load_networks
 from fer_lit.analysis.checks import check_maps
 from fer_lit.analysis.examples import draw_single_photographs
 from fer_lit.analysis.mapping import draw_photographs, map_photographs
@@ -148,6 +150,7 @@ def test_everything_is_written(folder):
         assert {f"{name}.png", f"{name}.pdf"} <= figures
     tables = {path.stem for path in (analysis / "tables").glob("*.csv")}
     assert {"accuracy", "confusion", "tests", "transfer", "attention", "checks"} <= tables
+    assert {"seed_tests", "splits"} <= tables
     report = (analysis / "report.html").read_text(encoding="utf-8")
     assert report.count("data:image/png;base64,") == len(figures) / 2
     assert "does not hold" in report and "python analyze.py" in report
@@ -207,6 +210,23 @@ def test_a_checkpoint_that_is_gone_is_left_out(folder, selection):
         aside.rename(checkpoint)
     assert ("none", 0) not in material.networks and len(material.networks) == 7
     assert "no maps and no transfer of" in note and "0_none_seed0" in note
+
+
+def test_runs_with_a_test_part_are_those_of_their_best_epoch(selection):
+    condition = selection.conditions["none"]
+    run = condition.runs[0]
+    tested = replace(condition, runs={0: replace(run, faces={**run.faces, "test": 9})})
+    networks, _ = load_networks(
+        replace(selection, conditions={"none": tested}), None, torch.device("cpu")
+    )
+    weights = [
+        torch.load(run.folder / "checkpoints" / name, weights_only=True)["state_dict"][
+            "head.linear.weight"
+        ]
+        for name in ("best.ckpt", "last.ckpt")
+    ]
+    found = networks["none", 0].head.linear.weight
+    assert [bool((found == one).all()) for one in weights] == [True, False]
 
 
 def test_without_photographs_the_predictions_are_analysed(folder):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import pytorch_grad_cam
 import torch
+from omegaconf import OmegaConf
 from pytorch_grad_cam.utils.image import scale_cam_image
 from pytorch_grad_cam.utils.model_targets import (
     ClassifierOutputSoftmaxTarget,
@@ -11,7 +12,13 @@ from pytorch_grad_cam.utils.model_targets import (
 )
 from torch import nn
 
-from fer_lit.analysis.attention import MapMaker, MapSettings, choose_layer, trunk_taps
+from fer_lit.analysis.attention import (
+    MapMaker,
+    MapSettings,
+    choose_layer,
+    map_settings,
+    trunk_taps,
+)
 from fer_lit.analysis.checkpoints import TrainedNetwork
 from fer_lit.analysis.command import METHODS
 from fer_lit.errors import ConfigError
@@ -184,8 +191,28 @@ def test_a_layer_that_the_head_does_not_read_is_refused():
 
 def test_runs_whose_maps_cannot_stand_side_by_side_are_refused():
     early, late = network(taps={"inception3b": 1}), network(taps={"conv3": 1})
-    with pytest.raises(ConfigError, match=r"tap different blocks last \(conv3, inception3b\)"):
+    advice = "name the block to map; the deepest that goes with all is layer=conv3"
+    message = rf"tap different blocks last \(conv3, inception3b\); {advice}"
+    with pytest.raises(ConfigError, match=message):
         choose_layer(None, [early, late])
+    assert choose_layer("conv3", [early, late]) == "conv3"
     large = network(taps={"conv3": 1}, size=96)
-    with pytest.raises(ConfigError, match="layer=conv3: the runs' maps have different sizes"):
+    message = "layer=conv3: the runs' maps have different sizes .*; analyse the sweeps one at a"
+    with pytest.raises(ConfigError, match=message):
         choose_layer(None, [late, large])
+
+
+def test_without_a_layer_that_suggests_itself_there_are_no_maps_and_no_error():
+    networks = {("a", 0): network(taps={"inception3b": 1}), ("b", 0): network(taps={"conv3": 1})}
+    cfg = OmegaConf.create(
+        {"layer": None, "method": "gradcam", "target": "label", "score": "logit"}
+    )
+    settings, (note,) = map_settings(cfg, networks)
+    assert settings is None
+    assert note.startswith("there are no maps: layer: the runs tap different blocks last")
+    assert note.endswith("layer=conv3")
+    cfg.layer = "conv3"
+    assert map_settings(cfg, networks) == (MapSettings("conv3", "gradcam", "label", "logit"), [])
+    cfg.layer = "inception3b"
+    with pytest.raises(ConfigError, match="layer=inception3b: the head reads nothing after conv3"):
+        map_settings(cfg, networks)

@@ -129,6 +129,8 @@ def test_the_configurations_of_a_group_have_the_same_keys(group):
             ["occlusion.top=45", "occlusion.height=10", "45 to 54", "0 to 47"],
         ),
         (["occlusion.left=-1"], ["occlusion.left=-1"]),
+        (["recipe=my best"], ["recipe=my best", "letters, digits"]),
+        (["recipe=2"], ["recipe=2", "letters, digits"]),
         (["occlusion.width=49"], ["occlusion.width=49", "columns 0 to 47"]),
         (["augmentation.flip=1.2"], ["augmentation.flip=1.2", "from 0 to 1"]),
         (["augmentation.flip=true"], ["augmentation.flip=True", "from 0 to 1"]),

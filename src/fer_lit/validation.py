@@ -47,11 +47,16 @@ def _is_range(value: Any) -> bool:
     return numbers and len(value) == 2 and 0 < value[0] <= value[1]
 
 
+def _is_name(value: Any) -> bool:
+    return type(value) is str and re.fullmatch(r"[\w-]+", value) is not None
+
+
 _SHARE = _number(lambda v: 0 <= v < 1, "a number from 0 up to, but not, 1")
 _FLAG = (lambda v: type(v) is bool, "true or false")
 
 _RULES = (
     Rule("seed", *_number(lambda v: type(v) is int and 0 <= v < 2**32, "a whole number from 0")),
+    Rule("recipe", _is_name, "of letters, digits, - and _, since it names runs in tables"),
     Rule(
         "data.classes",
         lambda v: (
@@ -74,11 +79,7 @@ _RULES = (
     Rule("data.seed", *whole(0)),
     Rule("features.bank", *_FLAG),
     Rule("features.views", *whole(0)),
-    Rule(
-        "occlusion.name",
-        lambda v: type(v) is str and re.fullmatch(r"[\w-]+", v),
-        "of letters, digits, - and _, since it names folders",
-    ),
+    Rule("occlusion.name", _is_name, "of letters, digits, - and _, since it names folders"),
     Rule("occlusion.top", *whole(0)),
     Rule("occlusion.height", *whole(0)),
     Rule("occlusion.left", *whole(0)),

@@ -16,11 +16,11 @@ from sklearn.calibration import calibration_curve
 from statsmodels.stats.proportion import proportion_confint
 from torchmetrics.functional.classification import (
     multiclass_calibration_error,
-    multiclass_confusion_matrix,
     multiclass_f1_score,
 )
 
 from fer_lit.analysis.predictions import Predictions
+from fer_lit.analysis.repeated_splits import resampled_t
 
 Conditions = Mapping[str, Mapping[int, Predictions]]
 Row = dict[str, Any]
@@ -86,30 +86,43 @@ def _in_order_of_names(given: Predictions) -> Predictions:
     return Predictions(names, given.labels[order], given.probabilities[order])
 
 
-def accuracy_table(predictions: Conditions, emotions: Sequence[str]) -> list[Row]:
+def accuracy_table(
+    predictions: Conditions, ratios: Mapping[str, float | None], emotions: Sequence[str]
+) -> list[Row]:
     """Return how often each condition's networks are right.
 
     Args:
         predictions: the runs.
+        ratios: tested faces for each face trained on, by condition; None where the runs do not
+            repeat the split.
         emotions: in the order of the labels.
 
     Returns:
         A row a condition: `condition`, `seeds` (their number), and of its pooled faces: `faces`,
         `accuracy`, `low` and `high` (95 % Wilson interval); `mean` and `sd` of the accuracies of
-        the single runs (`sd` is None for one run); of the pooled faces again: `macro_f1` (over the
-        emotions that occur as label or prediction), `recall_<emotion>` (None if it has no face) and
-        `ece`, the expected calibration error in 15 bins. All but the counts are 0–1.
+        the single runs (`sd` is None for one run), `mean_low` and `mean_high` (95 % interval of the
+        mean by `repeated_splits`, cut off at 0 and 1; None without a ratio or a spread); of the
+        pooled faces again: `macro_f1` (over the emotions that occur as label or prediction),
+        `recall_<emotion>` (None if it has no face) and `ece`, the expected calibration error in 15
+        bins. All but the counts are 0–1.
     """
-    return [_accuracy_row(name, by_seed, emotions) for name, by_seed in predictions.items()]
+    return [
+        _accuracy_row(name, by_seed, ratios[name], emotions)
+        for name, by_seed in predictions.items()
+    ]
 
 
 def _accuracy_row(
-    condition: str, by_seed: Mapping[int, Predictions], emotions: Sequence[str]
+    condition: str,
+    by_seed: Mapping[int, Predictions],
+    ratio: float | None,
+    emotions: Sequence[str],
 ) -> Row:
     pool = pooled(by_seed)
     right = pool.right
     low, high = proportion_confint(right.sum(), len(right), alpha=0.05, method="wilson")
     accuracies = [float(run.right.mean()) for run in by_seed.values()]
+    over_splits = None if ratio is None else resampled_t(accuracies, ratio)
     recalls = [_share(right[pool.labels == label]) for label in range(len(emotions))]
     predicted, labels = torch.tensor(pool.predicted), torch.tensor(pool.labels)
     return {
@@ -121,6 +134,8 @@ def _accuracy_row(
         "high": float(high),
         "mean": mean(accuracies),
         "sd": stdev(accuracies) if len(accuracies) > 1 else None,
+        "mean_low": over_splits and max(over_splits.low, 0.0),
+        "mean_high": over_splits and min(over_splits.high, 1.0),
         "macro_f1": float(multiclass_f1_score(predicted, labels, len(emotions), "macro")),
         **{f"recall_{name}": share for name, share in zip(emotions, recalls, strict=True)},
         "ece": _calibration_error(pool, len(emotions)),
@@ -225,28 +240,4 @@ def _reliability(pool: Predictions, bins: int) -> list[Row]:
     return [
         {"confidence": float(centre), "accuracy": float(share), "faces": int(count)}
         for centre, share, count in zip(confidences, accuracies, faces[faces > 0], strict=True)
-    ]
-
-
-def confusion_matrices(predictions: Conditions, classes: int) -> dict[str, np.ndarray]:
-    """Return counts of each condition's pooled faces, int64, (classes, classes).
-
-    Rows are the labels, columns the predictions.
-    """
-    pools = {condition: pooled(by_seed) for condition, by_seed in predictions.items()}
-    return {
-        condition: multiclass_confusion_matrix(
-            torch.tensor(pool.predicted), torch.tensor(pool.labels), classes
-        ).numpy()
-        for condition, pool in pools.items()
-    }
-
-
-def confusion_table(matrices: Mapping[str, np.ndarray], emotions: Sequence[str]) -> list[Row]:
-    """Return the matrices, row by row: `condition`, `label`, `prediction`, `faces`."""
-    return [
-        {"condition": condition, "label": label, "prediction": prediction, "faces": int(count)}
-        for condition, matrix in matrices.items()
-        for label, counts in zip(emotions, matrix, strict=True)
-        for prediction, count in zip(emotions, counts, strict=True)
     ]

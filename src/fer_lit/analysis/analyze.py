@@ -9,22 +9,16 @@ import numpy as np
 from omegaconf import DictConfig
 
 from fer_lit.analysis import findings, illustrations
-from fer_lit.analysis.accuracy import (
-    accuracy_table,
-    calibration_table,
-    confusion_matrices,
-    confusion_table,
-    drop_table,
-)
-from fer_lit.analysis.attention import MapSettings, choose_layer
+from fer_lit.analysis.attention import MapSettings, map_settings
 from fer_lit.analysis.checks import check_maps
 from fer_lit.analysis.examples import draw_single_photographs
 from fer_lit.analysis.mapping import MappedPhotographs, draw_photographs, map_photographs
 from fer_lit.analysis.material import Material, gather
 from fer_lit.analysis.own_images import explain_images
-from fer_lit.analysis.paired_tests import paired_test_table
 from fer_lit.analysis.report import write_report
 from fer_lit.analysis.results import Results
+from fer_lit.analysis.score_findings import transfer_statements
+from fer_lit.analysis.scores import score
 from fer_lit.analysis.screen import show
 from fer_lit.analysis.sections import facts_about, maps_table, sections_of
 from fer_lit.analysis.selection import Selection, select_runs
@@ -58,8 +52,8 @@ def analyze(cfg: DictConfig, folder: Path) -> None:
         return
     material, problems = gather(selection, cfg.data.root, cfg.weights, device)
     # Before anything is computed: a layer that does not fit ends the analysis.
-    settings = _settings(cfg, material) if material else None
-    results = Results(notes=[*selection.notes, *problems])
+    settings, unmapped = map_settings(cfg, material.networks) if material else (None, [])
+    results = Results(notes=[*selection.notes, *problems, *unmapped])
     watch = Stopwatch()
     _analyze(cfg, folder, selection, material, settings, results, watch)
     results.facts = facts_about(cfg, selection, settings, watch.seconds)
@@ -82,11 +76,6 @@ def analyze(cfg: DictConfig, folder: Path) -> None:
         log_analysis(cfg, folder, sweeps, results.tables, pictures)
 
 
-def _settings(cfg: DictConfig, material: Material) -> MapSettings:
-    layer = choose_layer(cfg.layer, list(material.networks.values()))
-    return MapSettings(layer, cfg.method, cfg.target, cfg.score)
-
-
 def _analyze(
     cfg: DictConfig,
     folder: Path,
@@ -99,43 +88,16 @@ def _analyze(
     figures = folder / "figures"
     figures.mkdir()
     with watch.measure("scores"):
-        confusions = _score(selection, results)
+        confusions = score(selection, results)
     with watch.measure("transfer"):
         results.tables["transfer"] = transfer_table(material) if material else []
-    results.statements += findings.transfer_statements(results.tables["transfer"])
+    references = {label: one.reference for label, one in selection.conditions.items()}
+    results.statements += transfer_statements(results.tables["transfer"], references)
     with watch.measure("figures"):
         tables = results.tables
         results.pictures |= illustrations.draw_scores(figures, selection, tables, confusions)
     if material and settings:
         _look(cfg, folder, material, settings, results, watch)
-
-
-def _score(selection: Selection, results: Results) -> dict:
-    """Add what the runs' own predictions say; return the confusion matrices."""
-    emotions = list(selection.config.data.classes)
-    predictions = {
-        label: {seed: run.predictions for seed, run in one.runs.items()}
-        for label, one in selection.conditions.items()
-    }
-    tables = results.tables
-    tables["accuracy"] = accuracy_table(predictions, emotions)
-    tables["drop"] = [
-        row
-        for label, one in selection.conditions.items()
-        if one.reference in predictions and label != one.reference
-        for row in drop_table(
-            {name: predictions[name] for name in (one.reference, label)}, emotions, one.reference
-        )
-    ]
-    tables["tests"], notes = paired_test_table(predictions)
-    tables["calibration"] = calibration_table(predictions)
-    results.notes += notes
-    results.statements += findings.accuracy_statements(
-        tables["accuracy"], tables["drop"], tables["tests"]
-    )
-    matrices = confusion_matrices(predictions, len(emotions))
-    tables["confusion"] = confusion_table(matrices, emotions)
-    return matrices
 
 
 def _look(
@@ -187,13 +149,14 @@ def _measure(material: Material, mapped: MappedPhotographs, seed: int, results: 
     """Add the numbers about the maps."""
     references = {label: one.reference for label, one in material.conditions.items()}
     occlusions = {label: one.occlusion for label, one in material.conditions.items()}
+    ratios = {label: one.ratio for label, one in material.conditions.items()}
     results.tables |= {
         "maps": maps_table(mapped),
         "attention": share_table(mapped, seed),
         "attention_change": change_table(mapped, references, seed),
         "row_profile": profile_table(mapped),
     }
-    results.statements += findings.paper_statements(mapped, occlusions, seed)
+    results.statements += findings.paper_statements(mapped, occlusions, ratios, seed)
     results.notes += _notes_on_seeds(material)
 
 

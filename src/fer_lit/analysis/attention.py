@@ -13,6 +13,7 @@ from functools import cache
 import numpy as np
 import pytorch_grad_cam
 import torch
+from omegaconf import DictConfig
 from pytorch_grad_cam.base_cam import BaseCAM
 from pytorch_grad_cam.utils.model_targets import (
     ClassifierOutputSoftmaxTarget,
@@ -20,7 +21,7 @@ from pytorch_grad_cam.utils.model_targets import (
 )
 from torch import Tensor, nn
 
-from fer_lit.analysis.checkpoints import TrainedNetwork
+from fer_lit.analysis.checkpoints import Networks, TrainedNetwork
 from fer_lit.analysis.command import METHODS
 from fer_lit.errors import ConfigError
 from fer_lit.networks.backbone import pool
@@ -49,6 +50,25 @@ class MapSettings:
     score: str
 
 
+def map_settings(cfg: DictConfig, networks: Networks) -> tuple[MapSettings | None, list[str]]:
+    """Return how maps are made, or None, and why, if no layer is named and none suggests itself.
+
+    Args:
+        cfg: of the analysis.
+        networks: what is mapped.
+
+    Raises:
+        ConfigError: the layer that is named does not fit.
+    """
+    try:
+        layer = choose_layer(cfg.layer, list(networks.values()))
+    except ConfigError as error:
+        if cfg.layer is not None:
+            raise
+        return None, [f"there are no maps: {error}"]
+    return MapSettings(layer, cfg.method, cfg.target, cfg.score), []
+
+
 def choose_layer(layer: str | None, networks: Collection[TrainedNetwork]) -> str:
     """Return the block to map: the one asked for, or the deepest that the heads read.
 
@@ -59,8 +79,8 @@ def choose_layer(layer: str | None, networks: Collection[TrainedNetwork]) -> str
     deepest = {max(network.taps, key=BLOCKS.index) for network in networks}
     if layer is None and len(deepest) > 1:
         raise ConfigError(
-            f"layer: the runs tap different blocks last ({', '.join(sorted(deepest))}); name the "
-            "block to map, such as layer=inception4e"
+            f"layer: the runs tap different blocks last ({', '.join(sorted(deepest))}); "
+            f"{_common_layer(networks)}"
         )
     chosen = layer or deepest.pop()
     for network in networks:
@@ -73,8 +93,8 @@ def choose_layer(layer: str | None, networks: Collection[TrainedNetwork]) -> str
     sides = {map_side(chosen, network) for network in networks}
     if len(sides) > 1:
         raise ConfigError(
-            f"layer={chosen}: the runs' maps have different sizes ({_sides(sides)}); analyse the "
-            "sweeps one at a time"
+            f"layer={chosen}: the runs' maps have different sizes ({_sides(sides)}); "
+            f"{_common_layer(networks)}"
         )
     if max(sides) < SMALLEST_SIDE:
         raise ConfigError(
@@ -82,6 +102,16 @@ def choose_layer(layer: str | None, networks: Collection[TrainedNetwork]) -> str
             f"apart; {_larger(chosen, next(iter(networks)))}"
         )
     return chosen
+
+
+def _common_layer(networks: Collection[TrainedNetwork]) -> str:
+    """Return advice: the deepest block that all heads read from, in maps of one size."""
+    shallowest = min(max(map(BLOCKS.index, network.taps)) for network in networks)
+    for block in reversed(BLOCKS[: shallowest + 1]):
+        sides = {map_side(block, network) for network in networks}
+        if len(sides) == 1 and min(sides) >= SMALLEST_SIDE:
+            return f"name the block to map; the deepest that goes with all is layer={block}"
+    return "analyse the sweeps one at a time"
 
 
 def map_side(layer: str, network: TrainedNetwork) -> int:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from fer_lit.analysis.selection import Run, Selection
+from fer_lit.analysis.conditions import Run
+from fer_lit.analysis.selection import Selection
 from fer_lit.classifier import EmotionClassifier
 from fer_lit.errors import ConfigError
 from fer_lit.faces.views import FaceViews
@@ -21,7 +22,7 @@ from fer_lit.runs import one_line
 
 @dataclass(frozen=True)
 class TrainedNetwork:
-    """A run's network after its last epoch, frozen, on the device.
+    """A run's network, frozen, on the device: that of its predictions.
 
     Attributes:
         name: `googlenet` or `googlenet_caffe`.
@@ -128,7 +129,7 @@ def _load(
 
 def _rebuild(run: Run, **changed: str) -> EmotionClassifier:
     return EmotionClassifier.load_from_checkpoint(
-        run.folder / "checkpoints" / "last.ckpt",
+        run.checkpoint,
         map_location="cpu",
         weights_only=True,
         download=run.config.data.download,

@@ -43,7 +43,7 @@ def draw_scores(
     papers = {label: paper_accuracy(one.config) for label, one in conditions.items()}
     paper = {label: value for label, value in papers.items() if value is not None}
     seeds = {
-        label: [float(run.predictions.right.mean()) for run in one.runs.values()]
+        label: [run.accuracy for run in one.runs.values()]
         for label, one in conditions.items()
         if len(one.runs) > 1
     }
@@ -52,7 +52,8 @@ def draw_scores(
             draw_accuracy(tables["accuracy"], paper or None, seeds),
             "Accuracy of each condition on faces that its networks did not train on, each "
             "photograph once, with 95 % Wilson intervals"
-            + (", beside the paper's." if paper else "."),
+            + (", beside the paper's" if paper else "")
+            + ("; beneath, single seeds and the 95 % interval of their mean." if seeds else "."),
         ),
         "confusion": (
             draw_confusions(confusions, selection.config.data.classes),

@@ -10,7 +10,8 @@ import torch
 from omegaconf import DictConfig
 
 from fer_lit.analysis.checkpoints import Networks, load_networks
-from fer_lit.analysis.selection import Condition, Selection
+from fer_lit.analysis.conditions import Condition
+from fer_lit.analysis.selection import Selection
 from fer_lit.errors import ConfigError
 from fer_lit.faces import load_faces
 from fer_lit.faces.face_set import FaceSet

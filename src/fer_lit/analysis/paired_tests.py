@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import combinations
+from statistics import mean
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from statsmodels.stats.contingency_tables import cochrans_q, mcnemar
 from statsmodels.stats.multitest import multipletests
 
 from fer_lit.analysis.accuracy import Conditions, paired, shared_seeds
+from fer_lit.analysis.repeated_splits import resampled_t
 
 Row = dict[str, Any]
 
@@ -20,60 +21,104 @@ EXACT_BELOW = 25
 """Discordant photographs below which McNemar's test is exact: there the usual rule of thumb finds
 the χ² approximation too coarse."""
 _COCHRAN, _MCNEMAR = "Cochran's Q", "McNemar"
+_COLUMNS = ("test", "a", "b", "faces", "only_a_right", "only_b_right", "difference")
 
 
-def paired_test_table(predictions: Conditions) -> tuple[list[Row], list[str]]:
+def paired_test_table(
+    predictions: Conditions,
+    pairs: Sequence[tuple[str, str]],
+    sets: Mapping[str, Sequence[str]],
+) -> tuple[list[Row], list[str]]:
     """Test whether conditions are right equally often on the same photographs.
 
-    Runs are paired by seed where their validation faces are the same (`accuracy.shared_seeds`);
-    each photograph counts once. Conditions without such runs are not tested.
+    Runs are paired by seed where their held-out faces are the same (`accuracy.shared_seeds`); each
+    photograph counts once. Conditions without such runs are not tested.
 
     Args:
         predictions: the runs: condition → seed → predictions.
+        pairs: which conditions McNemar's test compares.
+        sets: which ones Cochran's Q compares, by what they have in common; sets of fewer than
+            three are left out.
 
     Returns:
-        A row a test, first Cochran's Q over all conditions if there are three or more, then
-        McNemar's for each pair: `test`, `a`, `b`, `faces`, `only_a_right`, `only_b_right`,
-        `difference` (accuracy of a minus that of b), `statistic`, `p`, `p_holm` (corrected by Holm
-        over all McNemar tests), `rejects` (`p_holm` is below 0.05). For Cochran's Q those about a
-        and b and `p_holm` are None, and `rejects` goes by `p`. McNemar's test is exact (binomial;
-        the statistic is the smaller count) with fewer than 25 photographs that only one gets
-        right, otherwise χ² with continuity correction.
+        A row a test, first Cochran's Q of each set, then McNemar's of each pair: `test`, `a`, `b`,
+        `faces`, `only_a_right`, `only_b_right`, `difference` (accuracy of a minus that of b),
+        `statistic`, `p`, `p_holm` (corrected by Holm over all McNemar tests), `rejects` (`p_holm`
+        is below 0.05). For Cochran's Q `a` names the set, those about a and b and `p_holm` are
+        None, and `rejects` goes by `p`. McNemar's test is exact (binomial; the statistic is the
+        smaller count) with fewer than 25 photographs that only one gets right, otherwise χ² with
+        continuity correction.
 
         And notes, a line each: the tests and seeds that were left out, and why.
     """
-    pairs = [(_MCNEMAR, pair) for pair in combinations(predictions, 2)]
-    everything = [(_COCHRAN, tuple(predictions))] if len(predictions) > 2 else []
+    wanted = [(_COCHRAN, name, tuple(own)) for name, own in sets.items() if len(own) > 2]
+    wanted += [(_MCNEMAR, "", pair) for pair in pairs]
     rows, reasons = [], defaultdict(list)
-    for test, conditions in (*everything, *pairs):
+    for test, name, conditions in wanted:
         seeds = shared_seeds(predictions, conditions)
         for reason in _left_out({name: predictions[name] for name in conditions}, seeds):
-            reasons[reason].append(_title(test, conditions))
+            reasons[reason].append(f"{test} {name or ' – '.join(conditions)}")
         if seeds:
             pools = paired(predictions, conditions, seeds)
-            rows.append(_row(test, conditions, np.column_stack([pool.right for pool in pools])))
+            right = np.column_stack([pool.right for pool in pools])
+            of_test = _cochran(name, right) if test == _COCHRAN else _mcnemar(*conditions, *right.T)
+            rows.append(dict.fromkeys(_COLUMNS) | {"test": test, "faces": len(right)} | of_test)
     correct_by_holm([row for row in rows if row["test"] == _MCNEMAR])
     return rows, [f"{', '.join(tests)}: {reason}" for reason, tests in reasons.items()]
 
 
-def _title(test: str, conditions: Sequence[str]) -> str:
-    return test if test == _COCHRAN else f"{test} {' – '.join(conditions)}"
+def seed_test_table(
+    predictions: Conditions,
+    pairs: Sequence[tuple[str, str]],
+    ratios: Mapping[str, float | None],
+) -> list[Row]:
+    """Test whether conditions are equally accurate over repeated splits, seed by seed.
+
+    This is the corrected resampled t-test on the differences within the shared seeds (see
+    `repeated_splits`), which asks about networks trained on other faces, too; McNemar's asks about
+    these networks.
+
+    Args:
+        predictions: the runs.
+        pairs: which conditions are compared.
+        ratios: tested faces for each face trained on, by condition; None where the runs do not
+            repeat the split, which cannot be tested so.
+
+    Returns:
+        A row for each pair with two or more shared seeds: `a`, `b`, `seeds`, `difference` (mean
+        accuracy of a minus that of b), `low`, `high` (95 % interval), `statistic` (t), `p`,
+        `p_holm` (Holm's correction over these tests), `rejects`. Where all seeds differ by the same
+        there is no spread to test by, and what comes after the difference is None.
+    """
+    rows = []
+    for a, b in pairs:
+        seeds = shared_seeds(predictions, (a, b))
+        if len(seeds) > 1 and ratios[a] is not None and ratios[b] is not None:
+            differences = [
+                float(predictions[a][seed].right.mean() - predictions[b][seed].right.mean())
+                for seed in seeds
+            ]
+            ratio = mean((ratios[a], ratios[b]))
+            rows.append({"a": a, "b": b, "seeds": len(seeds), **_seed_test(differences, ratio)})
+    correct_by_holm([row for row in rows if row["p"] is not None])
+    return rows
 
 
-def _row(test: str, conditions: Sequence[str], right: np.ndarray) -> Row:
-    figures = _cochran(right) if test == _COCHRAN else _mcnemar(*conditions, *right.T)
-    row = dict.fromkeys(("test", "a", "b", "faces", "only_a_right", "only_b_right", "difference"))
-    return {**row, "test": test, "faces": len(right), **figures}
+def _seed_test(differences: Sequence[float], ratio: float) -> Row:
+    found = resampled_t(differences, ratio)
+    columns = ("low", "high", "statistic", "p")
+    figures = {column: getattr(found, column, None) for column in columns}
+    return {"difference": mean(differences), **figures, "p_holm": None, "rejects": None}
 
 
-def _cochran(right: np.ndarray) -> Row:
+def _cochran(name: str, right: np.ndarray) -> Row:
     """Return Cochran's Q of bool (N, conditions)."""
     if (right == right[:, :1]).all():
         statistic, p = 0.0, 1.0  # by the formula 0 / 0
     else:
         found = cochrans_q(right)
         statistic, p = float(found.statistic), float(found.pvalue)
-    return {"statistic": statistic, "p": p, "p_holm": None, "rejects": p < LEVEL}
+    return {"a": name, "statistic": statistic, "p": p, "p_holm": None, "rejects": p < LEVEL}
 
 
 def _mcnemar(a: str, b: str, right_a: np.ndarray, right_b: np.ndarray) -> Row:
@@ -106,7 +151,7 @@ def _left_out(runs: Mapping[str, Mapping[int, Any]], used: Sequence[int]) -> lis
         return ["not tested, as no seed is in common"]
     differing = common.difference(used)
     if not used:
-        return [f"not tested, as the validation faces differ in seed {_listed(differing)}"]
+        return [f"not tested, as the held-out faces differ in seed {_listed(differing)}"]
     lacking = defaultdict(list)
     for seed in sorted(set.union(*map(set, runs.values())) - common):
         lacking[", ".join(name for name in runs if seed not in runs[name])].append(seed)
@@ -115,7 +160,7 @@ def _left_out(runs: Mapping[str, Mapping[int, Any]], used: Sequence[int]) -> lis
         for names, seeds in lacking.items()
     ]
     if differing:
-        reasons.append(f"without seed {_listed(differing)}, whose validation faces differ")
+        reasons.append(f"without seed {_listed(differing)}, whose held-out faces differ")
     return reasons
 
 

@@ -34,12 +34,20 @@ def _accuracies(rows: list[Row]) -> Table:
     for name in ("seeds", "faces", "accuracy", "mean ± sd over seeds"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
-        figures = [100 * row[name] for name in ("accuracy", "low", "high", "mean")]
+        figures = [100 * row[name] for name in ("accuracy", "low", "high")]
         accuracy = f"{figures[0]:.1f} ({figures[1]:.1f}–{figures[2]:.1f})"
-        spread = "" if row["sd"] is None else f"{figures[3]:.1f} ± {100 * row['sd']:.1f}"
-        cells = (row["condition"], str(row["seeds"]), f"{row['faces']:,}", accuracy, spread)
+        cells = (row["condition"], str(row["seeds"]), f"{row['faces']:,}", accuracy, _spread(row))
         table.add_row(*map(escape, cells))
     return table
+
+
+def _spread(row: Row) -> str:
+    if row["sd"] is None:
+        return ""
+    spread = f"{100 * row['mean']:.1f} ± {100 * row['sd']:.1f}"
+    if row["mean_low"] is None:
+        return spread
+    return f"{spread} ({100 * row['mean_low']:.1f}–{100 * row['mean_high']:.1f})"
 
 
 def _checks(rows: list[Row]) -> Table:

@@ -10,18 +10,32 @@ from omegaconf import DictConfig
 from fer_lit.analysis.attention import MapSettings
 from fer_lit.analysis.mapping import MappedPhotographs
 from fer_lit.analysis.report import Section, Table
-from fer_lit.analysis.results import Results
+from fer_lit.analysis.results import Results, Row
 from fer_lit.analysis.selection import Selection
 from fer_lit.runs import describe_process
 
 _CAPTIONS = {
     "accuracy": "Accuracy of each condition. Every photograph counts once, predicted by the first "
-    "seed's network that did not train on it, with its 95 % Wilson interval; mean and standard "
-    "deviation are those of the single networks. ECE: expected calibration error in 15 bins.",
+    "seed's network that did not train on it, with its 95 % Wilson interval (low, high). Mean and "
+    "standard deviation are those of the single networks; mean low and mean high are the 95 % "
+    "interval of the mean over repeated splits, whose training faces overlap, by Nadeau and "
+    "Bengio's corrected t.",
+    "recall": "Macro F1, recall of each emotion, and the expected calibration error (ECE, in 15 "
+    "bins) of the same predictions.",
+    "splits": "How the faces were split: numbers of faces, means over seeds. Duplicates: how many "
+    "validation and test faces have one among the training faces; near ones include exact ones.",
+    "protocols": "Split protocols side by side. They test other faces, so nothing is paired: the "
+    "difference (a minus b) has Welch's 95 % interval with Nadeau and Bengio's variances where "
+    "both have several splits, Newcombe's over the faces where both have one, and else Welch's "
+    "with the variance over faces for the single split.",
     "drop": "What each occlusion costs by emotion, on the same photographs, with 95 % bootstrap "
     "intervals over photographs.",
-    "tests": "Tests between conditions on the same photographs: Cochran's Q over all of them, "
-    "McNemar's between pairs, with Holm's correction.",
+    "tests": "Tests on the same photographs, about these networks: Cochran's Q over all occlusions "
+    "of a configuration (a names it), McNemar's between conditions that differ in one respect, "
+    "with Holm's correction.",
+    "seed_tests": "Differences of accuracy within each seed, about networks trained on other "
+    "faces, too: Nadeau and Bengio's corrected resampled t-test over repeated splits, with 95 % "
+    "intervals and Holm's correction.",
     "transfer": "Transfer: mean accuracy over seeds of the networks trained under one condition "
     "and tested under another.",
     "attention": "Share of attention inside each band, with 95 % bootstrap intervals over "
@@ -40,7 +54,12 @@ _CAPTIONS = {
     "calibration": "Calibration by bin of confidence.",
 }
 _SECTIONS = (
-    ("What covering costs", ("accuracy", "confusion"), ("accuracy", "drop", "tests")),
+    (
+        "What covering costs",
+        ("accuracy", "confusion"),
+        ("accuracy", "recall", "drop", "tests", "seed_tests"),
+    ),
+    ("How the faces were split", (), ("splits", "protocols")),
     ("From one condition to another", ("transfer",), ("transfer",)),
     ("Where the networks look", ("samples", "maps", "maps_over_faces"), ("maps",)),
     ("Attention to eyes, nose and mouth", ("shares", "row_profile"), ("attention",)),
@@ -54,7 +73,7 @@ _SECTIONS = (
 
 def sections_of(results: Results) -> list[Section]:
     """Return the report's sections; what there is nothing of is left out."""
-    sections = []
+    sections, rows = [], _fit_to_page(results.tables)
     for title, figures, tables in _SECTIONS:
         pictures = [
             picture
@@ -62,14 +81,21 @@ def sections_of(results: Results) -> list[Section]:
             for name, picture in results.pictures.items()
             if name == figure or name.startswith(f"{figure}_to_")
         ]
-        filled = [
-            Table(_CAPTIONS[name], results.tables[name])
-            for name in tables
-            if results.tables.get(name)
-        ]
+        filled = [Table(_CAPTIONS[name], rows[name]) for name in tables if rows.get(name)]
         if pictures or filled:
             sections.append(Section(title, (), tuple(pictures), tuple(filled)))
     return sections
+
+
+def _fit_to_page(tables: dict[str, list[Row]]) -> dict[str, list[Row]]:
+    """Return the tables with the widest, that of accuracies, cut in two."""
+    columns = list(tables["accuracy"][0])
+    cut = columns.index("macro_f1")
+    parts = {"accuracy": columns[:cut], "recall": [columns[0], *columns[cut:]]}
+    return tables | {
+        name: [{column: row[column] for column in own} for row in tables["accuracy"]]
+        for name, own in parts.items()
+    }
 
 
 def maps_table(mapped: MappedPhotographs) -> list[dict]:

@@ -1,4 +1,4 @@
-"""Which runs are analysed, and which of them are alike."""
+"""Which runs are analysed."""
 
 from __future__ import annotations
 
@@ -9,63 +9,14 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from fer_lit.analysis.predictions import Predictions, read_predictions
+from fer_lit.analysis.conditions import Condition, Run, group_runs, plain
+from fer_lit.analysis.predictions import read_predictions
 from fer_lit.errors import ConfigError
-from fer_lit.occlusion import PAPER_BANDS, Occlusion
+from fer_lit.occlusion import PAPER_BANDS
 from fer_lit.runs import read_run, read_sweep
-from fer_lit.summary import varied_options
 
-_NO_DIFFERENCE = (
-    "seed",
-    "output",
-    "logger.",
-    "data.root",
-    "data.download",
-    "data.on_bad_image",
-    "trainer.accelerator",
-    "trainer.devices",
-    "model.save_backbone",
-)
-"""Options, or their beginnings, that do not make two runs different conditions."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """A finished run: see `runs.read_run`."""
-
-    folder: Path
-    config: DictConfig
-    provenance: Mapping[str, Any]
-    predictions: Predictions
-
-    @property
-    def name(self) -> str:
-        """The sweep's and the run's folder, for people."""
-        return f"{self.folder.parent.name}/{self.folder.name}"
-
-
-@dataclass(frozen=True)
-class Condition:
-    """Runs that differ in their seed only.
-
-    Attributes:
-        label: the occlusion's name, and what else differs between the conditions: `none lr=0.003`.
-        reference: label of the same without occlusion, whether or not there are runs of it.
-        covered: label of the occlusion alone: its name, and what else differs about it.
-        occlusion: the band and its fill.
-        runs: by seed, ascending.
-    """
-
-    label: str
-    reference: str
-    covered: str
-    occlusion: Occlusion
-    runs: Mapping[int, Run]
-
-    @property
-    def config(self) -> DictConfig:
-        """Options of one of the runs."""
-        return next(iter(self.runs.values())).config
+_BEFORE = {"recipe": "paper", "data": {"split": {"test": 0}}}
+"""Options that older runs do not have, and what was done then."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +67,8 @@ def select_runs(sweep: str | Sequence[str] | None, output: str) -> Selection:
         raise ConfigError(f"sweep={_shown(folders)}: no run in it has finished; {_ADVICE}")
     runs = _readable(finished, notes)
     _refuse_other_data(runs)
-    conditions = _group(runs, notes)
+    conditions, repeated = group_runs(runs)
+    notes += [*repeated, *_notes_on_tests(conditions), *_notes_on_splits(conditions)]
     missing = PAPER_BANDS.keys() - {condition.occlusion.name for condition in conditions.values()}
     if missing:
         absent = ", ".join(name for name in PAPER_BANDS if name in missing)
@@ -157,16 +109,47 @@ def _readable(finished: Sequence[Mapping[str, Any]], notes: list[str]) -> list[R
     runs, problem = [], None
     for run in finished:
         try:
-            path = run["folder"] / "predictions.csv"
-            predictions = read_predictions(path, run["config"].data.classes)
+            runs.append(_with_predictions(run))
         except ConfigError as error:
             problem = error
             notes.append(f"{run['folder'].name} is left out: {error}")
-        else:
-            runs.append(Run(run["folder"], run["config"], run["provenance"], predictions))
     if not runs and problem:
         raise problem
     return runs
+
+
+def _with_predictions(run: Mapping[str, Any]) -> Run:
+    config = OmegaConf.merge(_BEFORE, run["config"])
+    faces = run["metrics"]["faces"]
+    file = "test_predictions.csv" if faces.get("test") else "predictions.csv"
+    predictions = read_predictions(run["folder"] / file, config.data.classes)
+    return Run(run["folder"], config, run["provenance"], faces, predictions)
+
+
+def _notes_on_tests(conditions: Mapping[str, Condition]) -> list[str]:
+    tested = [
+        label for label, one in conditions.items() if any(r.has_test for r in one.runs.values())
+    ]
+    if not tested:
+        return []
+    whose = "" if len(tested) == len(conditions) else f" of {', '.join(tested)}"
+    return [
+        f"accuracy{whose} is that of the test part, which had no say in training; the networks are "
+        "those of the epoch that was best on the validation part"
+    ]
+
+
+def _notes_on_splits(conditions: Mapping[str, Condition]) -> list[str]:
+    same = {label: one for label, one in conditions.items() if one.same_faces and len(one.runs) > 1}
+    if not same:
+        return []
+    official = all(one.protocol == "official" for one in same.values())
+    chance = "the initial head and the order of the batches" if official else "the training"
+    return [
+        f"the seeds of {', '.join(same)} are tested on the same faces, so that their spread is "
+        f"only that of {chance}: there is no interval over seeds, and those of accuracies are over "
+        "the faces"
+    ]
 
 
 def _refuse_other_data(runs: Sequence[Run]) -> None:
@@ -179,84 +162,10 @@ def _refuse_other_data(runs: Sequence[Run]) -> None:
             if one != other:
                 raise ConfigError(
                     f"sweep: {first.name} and {run.name} cannot be compared, their {what} differ: "
-                    f"{_plain(one)} and {_plain(other)}; analyse them one at a time"
+                    f"{plain(one)} and {plain(other)}; analyse them one at a time"
                 )
 
 
 def _data(run: Run) -> str:
     facts = run.provenance
     return f"{sum(facts['faces'].values()):,} faces of fingerprint {facts['data_fingerprint'][:12]}"
-
-
-def _group(runs: Sequence[Run], notes: list[str]) -> dict[str, Condition]:
-    """Return the runs by condition; of two runs with the same seed the later one counts."""
-    varied = [
-        option
-        for option in varied_options([run.config for run in runs])
-        if not option.startswith(_NO_DIFFERENCE)
-        and not (option == "model.weights" and len({_shown_value(r, option) for r in runs}) == 1)
-    ]
-    grouped: dict[str, dict[int, Run]] = {}
-    for run in runs:
-        label = _label(run.config.occlusion.name, run, _telling(run.config, varied))
-        seeds = grouped.setdefault(label, {})
-        if earlier := seeds.get(run.config.seed):
-            notes.append(f"{earlier.name} is left out: {run.name} is the same, trained again")
-        seeds[run.config.seed] = run
-    conditions = [_condition(label, seeds, varied) for label, seeds in grouped.items()]
-    order = list(PAPER_BANDS)
-    conditions.sort(key=lambda one: order.index(_name(one)) if _name(one) in order else len(order))
-    return {condition.label: condition for condition in conditions}
-
-
-def _name(condition: Condition) -> str:
-    return condition.occlusion.name
-
-
-def _condition(label: str, seeds: Mapping[int, Run], varied: Sequence[str]) -> Condition:
-    run = next(iter(seeds.values()))
-    config = run.config
-    return Condition(
-        label,
-        _label("none", run, _without_band(varied)),
-        _label(config.occlusion.name, run, _of_band(_telling(config, varied))),
-        Occlusion(**config.occlusion),
-        dict(sorted(seeds.items())),
-    )
-
-
-def _telling(config: DictConfig, varied: Sequence[str]) -> list[str]:
-    """Return the options that tell a run from others; what fills no band tells nothing."""
-    return list(varied) if config.occlusion.height else _without_band(varied)
-
-
-def _without_band(options: Sequence[str]) -> list[str]:
-    return [option for option in options if not option.startswith("occlusion.")]
-
-
-def _of_band(options: Sequence[str]) -> list[str]:
-    return [option for option in options if option.startswith("occlusion.")]
-
-
-def _label(occlusion: str, run: Run, varied: Sequence[str]) -> str:
-    short = [option.rpartition(".")[2] for option in varied]
-    clear = len(set(short)) == len(short) and "seed" not in short
-    names = short if clear else varied
-    return " ".join(
-        [occlusion]
-        + [
-            f"{name}={_shown_value(run, option)}"
-            for name, option in zip(names, varied, strict=True)
-        ]
-    )
-
-
-def _shown_value(run: Run, option: str) -> str:
-    value = OmegaConf.select(run.config, option)
-    if option == "model.weights" and value is not None:
-        return run.provenance["backbone_digest"][:8]  # wherever the file lies
-    return _plain(value)
-
-
-def _plain(value: Any) -> str:
-    return value if isinstance(value, str) else str(value).replace("'", "").replace(" ", "")

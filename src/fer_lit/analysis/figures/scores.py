@@ -46,7 +46,8 @@ def draw_accuracy(
     """Draw the accuracy of each condition with its interval, beside the paper's figures.
 
     Args:
-        rows: a table with `condition`, and `accuracy`, `low` and `high`, 0-1.
+        rows: a table with `condition`, and `accuracy`, `low` and `high`, 0-1; `mean_low` and
+            `mean_high`, the interval over seeds, or None.
         paper: condition -> the paper's accuracy in %, see `summary.PAPER_ACCURACY`. None if nothing
             can be compared: then the other studies are left out, too.
         seeds: condition -> accuracy of each run, 0-1; conditions may be missing.
@@ -78,6 +79,10 @@ def _draw_conditions(
         if len(single):
             places = np.full(len(single), place + 0.22)
             (marks["single seeds"],) = axis.plot(100 * single, places, ".", color=_SEED)
+        if row["mean_low"] is not None:
+            ends = [100 * row["mean_low"], 100 * row["mean_high"]]
+            (line,) = axis.plot(ends, [place + 0.22] * 2, "|-", color=_SEED, linewidth=1)
+            marks["95 % interval of their mean"] = line
     return marks
 
 

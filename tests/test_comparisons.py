@@ -1,0 +1,270 @@
+"""Two made-up sweeps, side by side: labels, pairs, protocols, and what is said about them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from omegaconf import OmegaConf
+from test_selection import CONF, run
+
+from fer_lit.analysis import comparisons
+from fer_lit.analysis.results import Results
+from fer_lit.analysis.scores import score
+from fer_lit.analysis.selection import select_runs
+from fer_lit.files import write_text
+
+MULTISCALE = ("recipe=multiscale", "model.lr=3e-3", "data.image_size=96", "features.views=0")
+"""What an experiment might change."""
+
+
+def sweep(folder: Path, right: dict[str, list[int]], *options: str, **facts) -> str:
+    """Write a sweep: by occlusion, how many of 20 faces are right in each seed's run."""
+    for occlusion, counts in right.items():
+        for seed, count in enumerate(counts):
+            run(
+                folder / f"{occlusion}_{seed}",
+                f"occlusion={occlusion}",
+                f"seed={seed}",
+                *options,
+                images=facts.get("images") or [f"{seed} {number}" for number in range(20)],
+                right=count,
+                **{"faces": {"train": 50, "validation": 20}}
+                | {name: fact for name, fact in facts.items() if name != "images"},
+            )
+    return str(folder)
+
+
+def analysed(*folders: str) -> tuple[dict, Results]:
+    selection = select_runs(list(folders), "outputs")
+    results = Results(notes=list(selection.notes))
+    score(selection, results)
+    return selection.conditions, results
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    """Two recipes with three seeds and a planted difference of a quarter."""
+    folder = tmp_path_factory.mktemp("two")
+    linear = sweep(folder / "A", {"none": [10, 11, 12], "eyes": [8, 8, 9], "nose": [7, 9, 8]})
+    better = sweep(folder / "B", {"none": [15, 16, 18], "eyes": [13, 13, 14]}, *MULTISCALE)
+    return analysed(linear, better)
+
+
+def test_a_recipe_stands_for_its_options(two):
+    conditions, _ = two
+    assert list(conditions) == [
+        "none recipe=demo",
+        "none recipe=multiscale",
+        "eyes recipe=demo",
+        "eyes recipe=multiscale",
+        "nose recipe=demo",
+    ]
+    assert conditions["eyes recipe=demo"].reference == "none recipe=demo"
+    assert conditions["eyes recipe=demo"].covered == "eyes"
+
+
+def test_what_varies_within_a_recipe_is_named_too(tmp_path):
+    one = sweep(tmp_path / "A", {"none": [10]})
+    others = [
+        sweep(tmp_path / name, {"none": [10]}, *MULTISCALE, f"model.weight_decay={decay}")
+        for name, decay in (("B", 0.2), ("C", 0.4))
+    ]
+    conditions = select_runs([one, *others], "outputs").conditions
+    assert list(conditions) == [
+        "none recipe=demo weight_decay=0.1",
+        "none recipe=multiscale weight_decay=0.2",
+        "none recipe=multiscale weight_decay=0.4",
+    ]
+
+
+def test_bands_and_splits_are_named_whatever_the_recipe(tmp_path):
+    one = sweep(tmp_path / "A", {"mouth": [10]})
+    gray = ("occlusion.fill=gray", "data.split.validation=0.2")
+    other = sweep(tmp_path / "B", {"mouth": [10]}, *MULTISCALE, *gray)
+    conditions = select_runs([one, other], "outputs").conditions
+    assert list(conditions) == [
+        "mouth recipe=demo validation=0.3 fill=noise",
+        "mouth recipe=multiscale validation=0.2 fill=gray",
+    ]
+    assert [one.covered for one in conditions.values()] == ["mouth fill=noise", "mouth fill=gray"]
+
+
+def test_runs_from_before_there_were_recipes_and_tests_are_the_papers(tmp_path):
+    folder = tmp_path / "A" / "0"
+    run(folder, "recipe=paper")
+    config = OmegaConf.load(folder / "config.yaml")
+    del config["recipe"]
+    config.data.split.pop("test", None)
+    write_text(folder / "config.yaml", OmegaConf.to_yaml(config))
+    run(tmp_path / "A" / "1", "recipe=paper", "seed=1", "data.split.test=0")
+    run(tmp_path / "A" / "2", "recipe=other")
+    conditions = select_runs(str(tmp_path / "A"), "outputs").conditions
+    assert list(conditions) == ["none recipe=paper", "none recipe=other"]
+    assert list(conditions["none recipe=paper"].runs) == [0, 1]
+
+
+def test_the_default_recipe_is_the_papers():
+    assert OmegaConf.load(CONF / "config.yaml").recipe == "paper"
+
+
+def test_pairs_differ_in_one_respect(two):
+    conditions, results = two
+    none, eyes, nose = (f"{name} recipe=demo" for name in ("none", "eyes", "nose"))
+    better, better_eyes = "none recipe=multiscale", "eyes recipe=multiscale"
+    of_occlusions = [(none, eyes), (none, nose), (better, better_eyes), (eyes, nose)]
+    of_options = [(none, better), (eyes, better_eyes)]
+    assert comparisons.occlusion_pairs(conditions) == of_occlusions
+    assert comparisons.option_pairs(conditions) == of_options
+    tests = results.tables["tests"]
+    assert [(row["test"], row["a"], row["b"]) for row in tests] == [
+        ("Cochran's Q", none, None),  # of the other recipe there are two conditions only
+        *(("McNemar", *pair) for pair in of_occlusions + of_options),
+    ]
+    assert tests[0]["faces"] == 60
+    seed_tests = [(row["a"], row["b"]) for row in results.tables["seed_tests"]]
+    assert seed_tests == of_occlusions + of_options
+
+
+def test_a_planted_difference_between_recipes_is_found(two):
+    _, results = two
+    row = next(row for row in results.tables["seed_tests"] if row["b"] == "none recipe=multiscale")
+    differences = np.array([-5, -5, -6]) / 20
+    assert row["difference"] == pytest.approx(differences.mean())
+    naive = 4.3027 * differences.std(ddof=1) / np.sqrt(3)
+    factor = np.sqrt(1 + 3 * 20 / 50)
+    assert (row["high"] - row["low"]) / 2 == pytest.approx(naive * factor, rel=1e-4)
+    said = " ".join(one.text for one in results.statements)
+    assert "none recipe=multiscale is right 26.7 points more often than none recipe=demo" in said
+    assert "over 3 seeds 26.7, 95 % interval" in said
+    assert not [note for note in results.notes if "same faces" in note]
+
+
+def test_protocols_stand_side_by_side(tmp_path):
+    counted = {"duplicates_across": {"exact": 12, "near": 30}}
+    paper = sweep(tmp_path / "A", {"none": [10, 11, 12]}, **counted)
+    grouped = sweep(
+        tmp_path / "B",
+        {"none": [8, 9, 8], "eyes": [7, 7, 7]},
+        "data.split.protocol=grouped",
+        duplicates_across={"exact": 0, "near": 0},
+    )
+    conditions, results = analysed(paper, grouped)
+    assert list(conditions) == [
+        "none protocol=paper",
+        "none protocol=grouped",
+        "eyes protocol=grouped",
+    ]
+    assert [(row["a"], row["b"]) for row in results.tables["tests"]] == [
+        ("none protocol=grouped", "eyes protocol=grouped")  # the protocols are not paired
+    ]
+    (row,) = results.tables["protocols"]
+    assert row == row | {
+        "condition": "none",
+        "protocol_a": "paper",
+        "protocol_b": "grouped",
+        "mean_a": pytest.approx(0.55),
+        "mean_b": pytest.approx(25 / 60),
+        "difference": pytest.approx(8 / 60),
+        "exact_a": 12,
+        "near_a": 30,
+        "exact_b": 0,
+        "near_b": 0,
+        "over": "splits",
+    }
+    # s² = 0.0025 and 0.0025 / 3; both times 1/3 + 0.4. Welch: v² / (v₁² / 2 + v₂² / 2) = 3.2
+    error = np.sqrt((1 / 3 + 0.4) * 0.0025 * 4 / 3)
+    assert (row["high"] - row["low"]) / 2 == pytest.approx(3.0714 * error, rel=1e-3)
+    splits = results.tables["splits"]
+    assert splits[0] == {
+        "condition": "none protocol=paper",
+        "protocol": "paper",
+        "seeds": 3,
+        "train": 50,
+        "validation": 20,
+        "test": None,
+        "exact_duplicates": 12,
+        "near_duplicates": 30,
+    }
+    assert "paper 30 (12 of them exact), grouped 0" in results.statements[-1].text
+
+
+def test_single_splits_are_compared_over_their_faces(tmp_path):
+    paper = run(tmp_path / "A", images=[f"a{i}" for i in range(70)], right=56)
+    official = run(
+        tmp_path / "B",
+        "data.split.protocol=official",
+        images=[f"b{i}" for i in range(80)],
+        right=48,
+    )
+    _, results = analysed(str(paper), str(official))
+    (row,) = results.tables["protocols"]
+    # Newcombe 1998, "Interval estimation for the difference …", table II, method 10
+    assert (row["low"], row["high"]) == pytest.approx((0.0524, 0.3339), abs=5e-5)
+    assert row["over"] == "faces"
+    assert (row["exact_a"], row["near_b"]) == (None, None)
+    assert results.statements[-1].text.endswith("paper not counted, official not counted.")
+
+
+def test_several_splits_beside_a_single_one(tmp_path):
+    paper = sweep(tmp_path / "A", {"none": [10, 12]})
+    official = run(
+        tmp_path / "B",
+        "data.split.protocol=official",
+        images=[f"b{i}" for i in range(80)],
+        right=48,
+    )
+    _, results = analysed(paper, str(official))
+    (row,) = results.tables["protocols"]
+    assert row["over"] == "both"
+    over_splits, over_faces = (1 / 2 + 0.4) * 0.005, 0.6 * 0.4 / 80
+    freedom = (over_splits + over_faces) ** 2 / (over_splits**2 / 1 + over_faces**2 / 79)
+    assert 2 < freedom < 3
+    error = np.sqrt(over_splits + over_faces)
+    half = (row["high"] - row["low"]) / 2
+    assert 3.18 * error < half < 4.30 * error  # Student's t of three and of two degrees
+
+
+def test_one_split_for_all_seeds_has_no_interval_over_them(tmp_path):
+    faces = [f"face {number}" for number in range(20)]
+    official = ("data.split.protocol=official",)
+    folder = sweep(tmp_path, {"none": [10, 12], "eyes": [8, 8]}, *official, images=faces)
+    _, results = analysed(folder)
+    row = results.tables["accuracy"][0]
+    assert row["faces"] == 20 and row["sd"] is not None
+    assert (row["mean_low"], row["mean_high"]) == (None, None)
+    assert results.tables["seed_tests"] == []
+    assert results.notes[0] == (
+        "the seeds of none, eyes are tested on the same faces, so that their spread is only that "
+        "of the initial head and the order of the batches: there is no interval over seeds, and "
+        "those of accuracies are over the faces"
+    )
+
+
+def test_the_test_part_is_what_counts(tmp_path):
+    faces = {"train": 50, "validation": 20, "test": 5}
+    images = [f"test {number}" for number in range(5)]
+    folder = run(tmp_path / "A", images=images, right=4, faces=faces)
+    selection = select_runs(str(folder), "outputs")
+    (only,) = selection.runs
+    assert only.predictions.names == tuple(images)
+    assert only.accuracy == 0.8
+    assert only.checkpoint == folder / "checkpoints" / "best.ckpt"
+    assert selection.notes[0] == (
+        "accuracy is that of the test part, which had no say in training; the networks are those "
+        "of the epoch that was best on the validation part"
+    )
+    tested = sweep(tmp_path / "B", {"eyes": [3, 4]}, faces=faces)
+    whole = sweep(tmp_path / "C", {"none": [3, 4]})
+    selection = select_runs([tested, whole], "outputs")
+    assert selection.notes[0].startswith("accuracy of eyes is that of the test part")
+    assert selection.conditions["eyes"].ratio == 20 / 50
+    assert selection.conditions["none"].runs[0].checkpoint.name == "last.ckpt"
+
+
+def test_a_test_part_whose_predictions_are_missing_is_not_replaced(tmp_path):
+    run(tmp_path / "0_x")
+    folder = run(tmp_path / "1_x", "occlusion=eyes", faces={"train": 5, "validation": 2, "test": 2})
+    (folder / "test_predictions.csv").rename(folder / "predictions.csv")
+    selection = select_runs(str(tmp_path), "outputs")
+    assert list(selection.conditions) == ["none"]
+    assert "1_x is left out: " in selection.notes[0] and "not readable" in selection.notes[0]
