@@ -206,7 +206,7 @@ def test_a_checkpoint_that_is_gone_is_left_out(folder, selection):
     finally:
         aside.rename(checkpoint)
     assert ("none", 0) not in material.networks and len(material.networks) == 7
-    assert "no maps and no transfer of" in note and "0_none_seed0" in note
+    assert "only the predictions of" in note and "0_none_seed0" in note
 
 
 def test_without_photographs_the_predictions_are_analysed(folder):

@@ -92,6 +92,12 @@ class Selection:
         """Options of one of the runs; the data and the classes are those of all."""
         return self.runs[0].config
 
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Names of the paper's conditions that there is no run of, in its order."""
+        names = {condition.occlusion.name for condition in self.conditions.values()}
+        return tuple(name for name in PAPER_BANDS if name not in names)
+
 
 def select_runs(sweep: str | Sequence[str] | None, output: str) -> Selection:
     """Return the finished runs of the named sweeps, or of the latest finished one.
@@ -117,10 +123,6 @@ def select_runs(sweep: str | Sequence[str] | None, output: str) -> Selection:
     runs = _readable(finished, notes)
     _refuse_other_data(runs)
     conditions = _group(runs, notes)
-    missing = PAPER_BANDS.keys() - {condition.occlusion.name for condition in conditions.values()}
-    if missing:
-        absent = ", ".join(name for name in PAPER_BANDS if name in missing)
-        notes.append(f"there is no finished run under {absent}; what needs it is left out")
     return Selection(tuple(folders), conditions, tuple(notes))
 
 
