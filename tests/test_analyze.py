@@ -180,6 +180,34 @@ def test_ones_own_pictures(folder):
     assert {path.suffix for path in table.parent.glob("*_me.*")} == {".png", ".pdf"}
 
 
+def test_the_band_map_drops_where_the_signal_is(folder):
+    sweep = only(folder, "outputs/sweeps/*")
+    process = analyze(folder, "band_map=true", f"sweep={sweep}", "output=bands", "logger=csv")
+    assert process.returncode == 0, process.stdout + process.stderr
+    found = read(only(folder, "bands/analysis/*/results.json"))
+    right = {
+        (row["kind"], row["fill"], row["top"]): row["accuracy"]
+        for row in rows(found, "band_map", emotion="all")
+    }
+    # Noise that a network meets for the first time may disturb it anywhere.
+    disturbing = {("tested", "noise", 10), ("tested", "noise", 20)}
+    for place, accuracy in right.items():
+        covered = place[2] == 30
+        assert place in disturbing or (accuracy < 0.8 if covered else accuracy == 1), place
+    curves = {place[:2] for place in right}
+    tested = {("tested", fill) for fill in ("noise", "gray", "blur")}
+    assert curves == {("reference", None), ("trained", "noise")} | tested
+    assert len(right) == 1 + 4 * 3
+    (reference,) = rows(found, "band_map", emotion="all", kind="reference")
+    for row in rows(found, "band_map", emotion="all", kind="tested"):
+        assert (row["seeds"], row["faces"]) == (2, reference["faces"])  # pooled in the same way
+    assert any("where it covers rows 30 to 39" in one["text"] for one in found["findings"])
+    report = only(folder, "bands/analysis/*/report.html").read_text(encoding="utf-8")
+    assert report.count("data:image/png;base64,") == 1
+    assert "What each row of the face is worth" in report
+    assert not any("finished run under" in note for note in found["notes"])
+
+
 @pytest.fixture
 def selection(folder, monkeypatch):
     monkeypatch.chdir(folder)
@@ -209,7 +237,7 @@ def test_a_checkpoint_that_is_gone_is_left_out(folder, selection):
     finally:
         aside.rename(checkpoint)
     assert ("none", 0) not in material.networks and len(material.networks) == 7
-    assert "no maps and no transfer of" in note and "0_none_seed0" in note
+    assert "only the predictions of" in note and "0_none_seed0" in note
 
 
 def test_runs_with_a_test_part_are_those_of_their_best_epoch(selection):

@@ -59,9 +59,8 @@ def test_runs_that_differ_in_their_seed_are_one_condition(tmp_path):
     assert list(selection.conditions) == ["none", "mouth"]  # in the paper's order
     assert list(selection.conditions["none"].runs) == [0, 1]
     assert selection.conditions["mouth"].reference == "none"
-    assert selection.notes == (
-        "there is no finished run under eyes, nose; what needs it is left out",
-    )
+    assert selection.missing == ("eyes", "nose")
+    assert selection.notes == ()
 
 
 def test_runs_that_differ_otherwise_are_conditions_of_their_own(tmp_path):
@@ -73,7 +72,7 @@ def test_runs_that_differ_otherwise_are_conditions_of_their_own(tmp_path):
     assert list(selection.conditions)[:2] == ["none lr=0.001", "none lr=0.003"]
     assert selection.conditions["mouth lr=0.003"].reference == "none lr=0.003"
     assert selection.conditions["mouth lr=0.003"].covered == "mouth"
-    assert not selection.notes
+    assert not selection.notes and not selection.missing
 
 
 def test_a_fill_does_not_divide_faces_without_a_band(tmp_path):

@@ -72,6 +72,18 @@ def compose_job(config: str, overrides: Sequence[str], groups: Sequence[str]) ->
     return cfg
 
 
+def sweep_of(config: str, overrides: Sequence[str]) -> list[str]:
+    """Return what a configuration sweeps by itself, `hydra.sweeper.params`, as overrides.
+
+    Args:
+        config: name of the root configuration.
+        overrides: as typed, known to be right; those with several values are left out.
+    """
+    fixed = [item.input_line for item in parse(overrides) if not item.is_sweep_override()]
+    params = compose(config, fixed, return_hydra_config=True).hydra.sweeper.params
+    return [f"{option}={values}" for option, values in (params or {}).items()]
+
+
 def parse(overrides: Sequence[str]) -> list[Override]:
     """Return the overrides as Hydra reads them.
 

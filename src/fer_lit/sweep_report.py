@@ -62,11 +62,13 @@ def _fatal_errors() -> Iterator[None]:
 def next_command(arguments: Sequence[str]) -> str:
     """Return what to type after a command: all conditions after one, and then the analysis."""
     kept = [argument for argument in arguments if argument not in ("-m", "--multirun")]
+    band_map = "experiment=band_map" in kept  # which sweeps its bands by itself
     if len(kept) == len(arguments):
         others = [argument for argument in kept if not argument.startswith("occlusion")]
-        return shlex.join(["python", "train.py", "-m", CONDITIONS, *others])
+        conditions = [] if band_map else [CONDITIONS]
+        return shlex.join(["python", "train.py", "-m", *conditions, *others])
     where = [argument for argument in kept if argument.startswith("output=")]
-    return shlex.join(["python", "analyze.py", *where])
+    return shlex.join(["python", "analyze.py", *["band_map=true"] * band_map, *where])
 
 
 def _report(

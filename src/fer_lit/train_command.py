@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from omegaconf import DictConfig, OmegaConf
 
-from fer_lit.commandline import compose_job, parse, refuse_several_values
+from fer_lit.commandline import compose_job, parse, refuse_several_values, sweep_of
 from fer_lit.validation import check
 
 _GROUPS = ("data", "model", "occlusion", "logger", "augmentation")
@@ -30,10 +30,16 @@ def checked(arguments: Sequence[str]) -> list[str]:
         if not argument.startswith("-")
     ]
     configs = _compose_jobs(overrides, multirun=bool(flags))
+    swept, replaced = _sweep_of_experiment(overrides) if flags else ([], [])
+    if swept:
+        configs = _compose_jobs(swept + overrides, multirun=True)
     if not _have_photographs(configs):
-        overrides = _demo(overrides)
+        overrides = _demo(swept + overrides)
         _compose_jobs(overrides, multirun=bool(flags))
         _announce_demo()
+    elif replaced:
+        # Hydra would sweep these, too, and train each network several times.
+        overrides = ["hydra.sweeper.params=null", *swept, *overrides]
     return flags + overrides
 
 
@@ -50,6 +56,20 @@ def _compose_jobs(overrides: list[str], multirun: bool) -> list[DictConfig]:
         refuse_several_values(overrides, "several values need -m (--multirun)")
     jobs = BasicSweeper.split_arguments(parse(overrides), max_batch_size=None)[0]
     return [_compose(job) for job in jobs]
+
+
+def _sweep_of_experiment(overrides: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return what an experiment sweeps by itself, as overrides: what holds, and what is replaced.
+
+    What is typed replaces it, and another occlusion replaces the rows of its band, too.
+    """
+    typed = {item.key_or_group for item in parse(overrides)}
+    holding: list[str] = []
+    replaced: list[str] = []
+    for item in parse(sweep_of("config", overrides)):
+        option, group = item.key_or_group, item.key_or_group.partition(".")[0]
+        (replaced if typed & {option, group} else holding).append(item.input_line)
+    return holding, replaced
 
 
 def _compose(overrides: Sequence[str]) -> DictConfig:

@@ -52,7 +52,8 @@ def _is_name(value: Any) -> bool:
 
 
 _SHARE = _number(lambda v: 0 <= v < 1, "a number from 0 up to, but not, 1")
-_FLAG = (lambda v: type(v) is bool, "true or false")
+FLAG = (lambda v: type(v) is bool, "true or false")
+"""Test and words for a switch."""
 
 _RULES = (
     Rule("seed", *_number(lambda v: type(v) is int and 0 <= v < 2**32, "a whole number from 0")),
@@ -70,14 +71,14 @@ _RULES = (
     Rule("data.image_size", *whole(32)),
     # The head standardises by the batch, which takes two faces.
     Rule("data.batch_size", *whole(2)),
-    Rule("data.download", *_FLAG),
+    Rule("data.download", *FLAG),
     Rule("data.split.protocol", *one_of("paper", "grouped", "official")),
     Rule("data.split.validation", *_number(lambda v: 0 < v < 1, "a number between 0 and 1")),
     Rule("data.split.test", *_SHARE),
     Rule("data.on_bad_image", *one_of("error", "skip")),
     Rule("data.count", *whole(20)),
     Rule("data.seed", *whole(0)),
-    Rule("features.bank", *_FLAG),
+    Rule("features.bank", *FLAG),
     Rule("features.views", *whole(0)),
     Rule("occlusion.name", _is_name, "of letters, digits, - and _, since it names folders"),
     Rule("occlusion.top", *whole(0)),
@@ -99,7 +100,7 @@ _RULES = (
     Rule("model.weight_decay", *_number(lambda v: v >= 0, "a number of at least 0")),
     Rule("model.scheduler", *one_of("cosine", "none")),
     Rule("model.label_smoothing", *_SHARE),
-    Rule("model.save_backbone", *_FLAG),
+    Rule("model.save_backbone", *FLAG),
     Rule("logger.name", *one_of("wandb", "csv", "none")),
     Rule("output", lambda v: type(v) is str and v != "", "a folder"),
     Rule("trainer.max_epochs", *whole(1)),

@@ -10,17 +10,17 @@ from omegaconf import DictConfig
 
 from fer_lit.analysis import findings, illustrations
 from fer_lit.analysis.attention import MapSettings, map_settings
+from fer_lit.analysis.band_map import map_bands
 from fer_lit.analysis.checks import check_maps
 from fer_lit.analysis.examples import draw_single_photographs
 from fer_lit.analysis.mapping import MappedPhotographs, draw_photographs, map_photographs
 from fer_lit.analysis.material import Material, gather
 from fer_lit.analysis.own_images import explain_images
-from fer_lit.analysis.report import write_report
+from fer_lit.analysis.publish import publish
 from fer_lit.analysis.results import Results
 from fer_lit.analysis.score_findings import transfer_statements
 from fer_lit.analysis.scores import score
-from fer_lit.analysis.screen import show
-from fer_lit.analysis.sections import facts_about, maps_table, sections_of
+from fer_lit.analysis.sections import maps_table
 from fer_lit.analysis.selection import Selection, select_runs
 from fer_lit.analysis.shares import change_table, profile_table, share_table
 from fer_lit.analysis.transfer import transfer_table
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 def analyze(cfg: DictConfig, folder: Path) -> None:
-    """Analyse the runs of one or several sweeps, or let them look at one's own photographs.
+    """Analyse the runs of one or several sweeps, map bands, or look at one's own photographs.
 
     Args:
         cfg: resolved and checked.
@@ -50,30 +50,25 @@ def analyze(cfg: DictConfig, folder: Path) -> None:
     if cfg.images is not None:
         explain_images(cfg, selection, folder, device)
         return
+    if cfg.band_map:
+        map_bands(cfg, selection, folder, device)
+        return
     material, problems = gather(selection, cfg.data.root, cfg.weights, device)
     # Before anything is computed: a layer that does not fit ends the analysis.
     settings, unmapped = map_settings(cfg, material.networks) if material else (None, [])
-    results = Results(notes=[*selection.notes, *problems, *unmapped])
+    results = Results(
+        notes=[*selection.notes, *_notes_on_conditions(selection), *problems, *unmapped]
+    )
     watch = Stopwatch()
     _analyze(cfg, folder, selection, material, settings, results, watch)
-    results.facts = facts_about(cfg, selection, settings, watch.seconds)
-    results.write(folder)
-    write_report(
-        folder / "report.html",
-        "Which part of a face does the network need?",
-        _subtitle(selection),
-        results.statements,
-        results.notes,
-        sections_of(results),
-        results.facts,
-    )
-    show(folder, results)
-    if cfg.logger.name == "wandb":
-        from fer_lit.tracking import log_analysis  # wandb takes a second to import
+    publish(cfg, folder, selection, _subtitle(selection), results, settings, watch.seconds)
 
-        pictures = {name: picture.path for name, picture in results.pictures.items()}
-        sweeps = list(dict.fromkeys(run.folder.absolute().parent.name for run in selection.runs))
-        log_analysis(cfg, folder, sweeps, results.tables, pictures)
+
+def _notes_on_conditions(selection: Selection) -> list[str]:
+    if not selection.missing:
+        return []
+    absent = ", ".join(selection.missing)
+    return [f"there is no finished run under {absent}; what needs it is left out"]
 
 
 def _analyze(

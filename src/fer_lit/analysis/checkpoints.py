@@ -92,7 +92,7 @@ def load_networks(
                 advice = " (weights=FILE says where they are now)" * isinstance(error, ConfigError)
                 problems.setdefault(one_line(error) + advice, []).append(run.name)
     notes = [
-        f"no maps and no transfer of {', '.join(names)}: {reason}"
+        f"only the predictions of {', '.join(names)} are analysed, not the network: {reason}"
         for reason, names in problems.items()
     ]
     if device.type == "cpu" and any(_trained_in_float16(run) for run in selection.runs):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from fer_lit.commandline import compose_job, refuse_several_values
 from fer_lit.errors import ConfigError
 from fer_lit.networks.blocks import BLOCKS
-from fer_lit.validation import Rule, check_rules, one_of, suggestion, whole
+from fer_lit.validation import FLAG, Rule, check_rules, one_of, suggestion, whole
 
 METHODS = {
     "gradcam": "GradCAM",
@@ -38,6 +38,7 @@ def _is_path(value: object) -> bool:
 _RULES = (
     Rule("sweep", _is_folders, "a folder, or several: sweep=[A,B]"),
     Rule("images", _is_path, "a file, a folder or a glob"),
+    Rule("band_map", *FLAG),
     Rule("samples", *whole(2)),
     Rule("seed", *whole(0)),
     Rule("method", *one_of(*METHODS)),
@@ -63,6 +64,8 @@ def checked(arguments: Sequence[str]) -> Sequence[str]:
     refuse_several_values(arguments, "give one value; several sweeps are written sweep=[A,B]")
     cfg = compose_job("analyze", arguments, ["logger"])
     check_rules(cfg, _RULES)
+    if cfg.band_map and cfg.images is not None:
+        raise ConfigError("band_map=true: leave out images, which is another analysis")
     if cfg.layer is not None and cfg.layer not in BLOCKS:
         raise ConfigError(
             f"layer={cfg.layer}: there is no such block{suggestion(str(cfg.layer), BLOCKS)} "

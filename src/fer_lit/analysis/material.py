@@ -70,14 +70,23 @@ def gather(
         device: where the networks go.
     """
     try:
-        faces = _load_faces(selection, root)
+        faces = load_photographs(selection, root)
     except ConfigError as error:
         return None, [f"there are no maps and no transfer: {error}"]
     networks, notes = load_networks(selection, weights, device)
     return (Material(selection, faces, networks, device) if networks else None), notes
 
 
-def _load_faces(selection: Selection, root: str | None) -> FaceSet:
+def load_photographs(selection: Selection, root: str | None) -> FaceSet:
+    """Return the photographs that the runs were trained and validated on.
+
+    Args:
+        selection: the runs.
+        root: where the photographs are, if they have moved.
+
+    Raises:
+        ConfigError: they are not there, or are others.
+    """
     data: DictConfig = selection.config.data.copy()
     if root is not None:
         data.root = root

@@ -15,7 +15,11 @@ from fer_lit.errors import ConfigError
 from fer_lit.occlusion import PAPER_BANDS
 from fer_lit.runs import read_run, read_sweep
 
-_BEFORE = {"recipe": "paper", "data": {"split": {"test": 0}}}
+_BEFORE = {
+    "recipe": "paper",
+    "data": {"split": {"test": 0}},
+    "model": {"freeze": "all", "lr_decay": 1},
+}
 """Options that older runs do not have, and what was done then."""
 
 
@@ -43,6 +47,12 @@ class Selection:
         """Options of one of the runs; the data and the classes are those of all."""
         return self.runs[0].config
 
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Names of the paper's conditions that there is no run of, in its order."""
+        names = {condition.occlusion.name for condition in self.conditions.values()}
+        return tuple(name for name in PAPER_BANDS if name not in names)
+
 
 def select_runs(sweep: str | Sequence[str] | None, output: str) -> Selection:
     """Return the finished runs of the named sweeps, or of the latest finished one.
@@ -69,10 +79,6 @@ def select_runs(sweep: str | Sequence[str] | None, output: str) -> Selection:
     _refuse_other_data(runs)
     conditions, repeated = group_runs(runs)
     notes += [*repeated, *_notes_on_tests(conditions), *_notes_on_splits(conditions)]
-    missing = PAPER_BANDS.keys() - {condition.occlusion.name for condition in conditions.values()}
-    if missing:
-        absent = ", ".join(name for name in PAPER_BANDS if name in missing)
-        notes.append(f"there is no finished run under {absent}; what needs it is left out")
     return Selection(tuple(folders), conditions, tuple(notes))
 
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import partial
 from statistics import mean, stdev
 from typing import Any
 
-import numpy as np
-import torch
-
-from fer_lit.analysis.checkpoints import Networks, TrainedNetwork
+from fer_lit.analysis.checkpoints import TrainedNetwork
 from fer_lit.analysis.mapping import covered_views
 from fer_lit.analysis.material import Material
+from fer_lit.analysis.testing import faces_to_test, predict, sharing_features
 from fer_lit.feature_bank import FeatureBank
 from fer_lit.occlusion import Occlusion
 
 Accuracies = dict[str, list[float]]
 """Accuracies, 0–1, of the single networks of each condition."""
+_READ_AT_A_TIME = 4096  # faces, which bounds the memory
 
 
 def transfer_table(material: Material) -> list[dict[str, Any]]:
@@ -48,26 +47,13 @@ def transfer_table(material: Material) -> list[dict[str, Any]]:
 
 def _accuracies(material: Material, occlusion: Occlusion) -> Accuracies:
     accuracies: Accuracies = {}
-    for group in _sharing_features(material.networks):
-        wanted = np.any([material.held_out[key] for key in group], axis=0)
+    for group in sharing_features(material.networks):
         bank = _bank(material, material.networks[group[0]], occlusion)
-        bank.fill({0: np.flatnonzero(wanted)})
-        for key in group:
-            own = np.flatnonzero(material.held_out[key])
-            predicted = _predict(material.networks[key], bank, own, material.device)
-            right = predicted == material.faces.labels[own]
-            accuracies.setdefault(key[0], []).append(float(right.mean()))
+        bank.fill({0: faces_to_test(material, group)})
+        predicted = predict(material, group, partial(bank.read, view=0), _READ_AT_A_TIME)
+        for (label, _), predictions in predicted.items():
+            accuracies.setdefault(label, []).append(float(predictions.right.mean()))
     return accuracies
-
-
-def _sharing_features(networks: Networks) -> list[Sequence[tuple[str, int]]]:
-    """Return the networks in groups that read the same features of the same backbone."""
-    groups: dict[tuple, list[tuple[str, int]]] = {}
-    for key, network in networks.items():
-        taps = tuple(network.taps.items())
-        same = (network.digest, taps, network.arithmetic, network.image_size)
-        groups.setdefault(same, []).append(key)
-    return list(groups.values())
 
 
 def _bank(material: Material, network: TrainedNetwork, occlusion: Occlusion) -> FeatureBank:
@@ -79,11 +65,3 @@ def _bank(material: Material, network: TrainedNetwork, occlusion: Occlusion) -> 
         network.arithmetic,
         material.device,
     )
-
-
-def _predict(
-    network: TrainedNetwork, bank: FeatureBank, indices: np.ndarray, device: torch.device
-) -> np.ndarray:
-    parts = torch.from_numpy(indices).to(device).split(4096)
-    predicted = [network.probabilities(bank.read(part, 0)).argmax(dim=1) for part in parts]
-    return torch.cat(predicted).cpu().numpy()

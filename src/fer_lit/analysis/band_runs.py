@@ -1,0 +1,145 @@
+"""The runs of a band map: networks trained under bands of one height, and without any."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from fer_lit.analysis.predictions import Predictions
+from fer_lit.analysis.selection import Condition, Selection
+from fer_lit.errors import ConfigError
+from fer_lit.faces.face_set import SIZE
+from fer_lit.occlusion import PAPER_BANDS, Occlusion
+
+_TOPS = range(0, 39, 2)  # those of experiment=band_map
+_EYES, _ = PAPER_BANDS["eyes"]
+_TRAIN = "python train.py -m experiment=band_map"
+_TRAIN_WITHOUT = "python train.py experiment=band_map occlusion=none"
+
+
+class Place(NamedTuple):
+    """Where a band lies, what fills it, and which networks meet it.
+
+    Attributes:
+        kind: `trained` (under this band), `tested` (trained without occlusion), or `reference`
+            (trained and tested without).
+        fill: None without a band.
+        top: its first row; None without a band.
+    """
+
+    kind: str
+    fill: str | None
+    top: int | None
+
+
+WITHOUT = Place("reference", None, None)
+
+Predicted = dict[Place, Mapping[int, Predictions]]
+"""Predictions by seed of the network."""
+
+
+@dataclass(frozen=True)
+class Bands:
+    """The runs of a band map: there is a reference, or there are bands.
+
+    Attributes:
+        reference: the runs without occlusion.
+        trained: the runs under each band, by its fill and first row, in this order.
+        height: rows of each band.
+        noise_seed: of the noise in the bands.
+    """
+
+    reference: Condition | None
+    trained: Mapping[tuple[str, int], Condition]
+    height: int
+    noise_seed: int
+
+    @property
+    def tops(self) -> list[int]:
+        """First rows of the bands, ascending."""
+        return sorted({top for _, top in self.trained}) or list(_TOPS)
+
+
+def find_bands(selection: Selection) -> tuple[Bands, list[str]]:
+    """Return the runs of a band map, and a line for each thing that is missing or left out.
+
+    Raises:
+        ConfigError: there are none, or they differ in more than where the band lies.
+    """
+    conditions = list(selection.conditions.values())
+    _refuse_other_settings(conditions)
+    whole = [one for one in conditions if not one.occlusion.height]
+    covered = [one for one in conditions if one.occlusion.height]
+    wide = [one for one in covered if _is_wide(one.occlusion)]
+    notes = [
+        f"{one.label} is left out: its band does not cover the whole width"
+        for one in covered
+        if not _is_wide(one.occlusion)
+    ]
+    if not whole and not wide:
+        raise ConfigError(
+            "sweep: there is no run without occlusion and none under a band over the whole width; "
+            f"train them with: {_TRAIN}, and {_TRAIN_WITHOUT}"
+        )
+    height = _height(wide)
+    trained = _by_place(wide, notes)
+    notes += _what_to_train(bool(whole), bool(wide))
+    noise_seed = wide[0].occlusion.noise_seed if wide else 0
+    return Bands(whole[0] if whole else None, trained, height, noise_seed), notes
+
+
+def _is_wide(occlusion: Occlusion) -> bool:
+    return occlusion.band[1] == slice(0, SIZE)
+
+
+def _refuse_other_settings(conditions: Sequence[Condition]) -> None:
+    first = conditions[0]
+    for one in conditions[1:]:
+        if one.reference != first.reference:
+            raise ConfigError(
+                f"sweep: {first.label} and {one.label} differ in more than where the band lies; "
+                "name folders of runs that do not"
+            )
+
+
+def _height(wide: Sequence[Condition]) -> int:
+    heights = sorted({one.occlusion.height for one in wide})
+    if len(heights) > 1:
+        raise ConfigError(
+            f"sweep: the bands are {' and '.join(map(str, heights))} rows high; name folders of "
+            "runs with bands of one height"
+        )
+    return heights[0] if heights else _EYES.stop - _EYES.start
+
+
+def _by_place(wide: Sequence[Condition], notes: list[str]) -> dict[tuple[str, int], Condition]:
+    """Return the first run of each fill and first row, ascending."""
+    trained: dict[tuple[str, int], Condition] = {}
+    for one in sorted(wide, key=lambda one: (one.occlusion.fill, one.occlusion.top)):
+        first = trained.setdefault((one.occlusion.fill, one.occlusion.top), one)
+        if first is not one:
+            notes.append(f"{one.label} is left out: it covers the same rows as {first.label}")
+    return trained
+
+
+def _what_to_train(whole: bool, wide: bool) -> list[str]:
+    both = "and name both folders: sweep=[A,B]"
+    if not whole:
+        return [
+            "there is no network without occlusion, so that none is only tested under the bands; "
+            f"train it with: {_TRAIN_WITHOUT}, {both}"
+        ]
+    if not wide:
+        return [f"there is no network trained under a band; train them with: {_TRAIN}, {both}"]
+    return []
+
+
+def own_predictions(bands: Bands) -> Predicted:
+    """Return what the runs predicted themselves, the reference first."""
+    conditions = {WITHOUT: bands.reference} if bands.reference else {}
+    conditions |= {Place("trained", *place): one for place, one in bands.trained.items()}
+    return {
+        place: {seed: run.predictions for seed, run in one.runs.items()}
+        for place, one in conditions.items()
+    }

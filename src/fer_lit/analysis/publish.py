@@ -1,0 +1,55 @@
+"""The end of an analysis: its results as files, on the screen and in Weights & Biases."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from fer_lit.analysis.attention import MapSettings
+from fer_lit.analysis.report import write_report
+from fer_lit.analysis.results import Results
+from fer_lit.analysis.screen import show
+from fer_lit.analysis.sections import facts_about, sections_of
+from fer_lit.analysis.selection import Selection
+
+
+def publish(
+    cfg: DictConfig,
+    folder: Path,
+    selection: Selection,
+    subtitle: str,
+    results: Results,
+    settings: MapSettings | None,
+    seconds: Mapping[str, float],
+) -> None:
+    """Write results and report, print what was found, and log it if that is wanted.
+
+    Args:
+        cfg: of the analysis.
+        folder: gets `report.html`, `results.json` and `tables/`.
+        selection: the runs.
+        subtitle: what was analysed, in one sentence.
+        results: everything found; gets its facts here.
+        settings: how maps were made; None if there are none.
+        seconds: of the stages.
+    """
+    results.facts = facts_about(cfg, selection, settings, seconds)
+    results.write(folder)
+    write_report(
+        folder / "report.html",
+        "Which part of a face does the network need?",
+        subtitle,
+        results.statements,
+        results.notes,
+        sections_of(results),
+        results.facts,
+    )
+    show(folder, results)
+    if cfg.logger.name == "wandb":
+        from fer_lit.tracking import log_analysis  # wandb takes a second to import
+
+        pictures = {name: picture.path for name, picture in results.pictures.items()}
+        sweeps = list(dict.fromkeys(run.folder.absolute().parent.name for run in selection.runs))
+        log_analysis(cfg, folder, sweeps, results.tables, pictures)
