@@ -55,14 +55,27 @@ def test_training_changes_the_head_and_not_one_bit_of_the_backbone(fit, data, op
     assert not any(parameter.requires_grad for parameter in model.backbone.parameters())
 
 
-@pytest.mark.parametrize(("scheduler", "last"), [("cosine", 0.0), ("none", 1e-2)])
+@pytest.mark.parametrize(
+    ("scheduler", "last"), [("cosine", 0.0), ("one_cycle", 4e-8), ("none", 1e-2)]
+)
 def test_the_learning_rate_follows_the_scheduler(fit, scheduler, last):
     trainer = fit(EmotionClassifier(**options(scheduler=scheduler)))
-    assert trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(last)
+    assert trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(last, abs=1e-12)
 
 
-def test_a_checkpoint_reloads_to_the_same_predictions_without_the_backbone(fit, data, tmp_path):
-    model = EmotionClassifier(**options())
+def test_probabilities_are_averaged_over_the_views_of_a_face():
+    model = EmotionClassifier(**options()).eval()
+    taps = {"maxpool1": torch.rand(6, 64, 4, 4, generator=torch.Generator().manual_seed(0))}
+    alone = model.predict_step(Batch(taps, torch.zeros(6, dtype=torch.int64)), 0)
+    both = model.predict_step(Batch(taps, torch.zeros(3, dtype=torch.int64)), 0)
+    assert torch.allclose(both, (alone[:3] + alone[3:]) / 2)
+
+
+@pytest.mark.parametrize("hidden", [None, 8])
+def test_a_checkpoint_reloads_to_the_same_predictions_without_the_backbone(
+    fit, data, tmp_path, hidden
+):
+    model = EmotionClassifier(**options(hidden=hidden))
     calibrate_batch_norm(model.backbone, data.views(torch.arange(60), 0))
     fit(model).save_checkpoint(tmp_path / "last.ckpt", weights_only=True)
     saved = torch.load(tmp_path / "last.ckpt", weights_only=True)["state_dict"]

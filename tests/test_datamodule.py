@@ -45,6 +45,8 @@ def in_training(data: FaceDataModule, epoch: int, training: bool = True) -> Face
 class StubBank:
     """Remembers what was read."""
 
+    numbers = 1024
+
     def __init__(self):
         self.asked = []
 
@@ -131,6 +133,19 @@ def test_stored_features_validate_in_few_batches(faces):
     (batch,) = data.val_dataloader()
     assert batch.tolist() == data.split.validation.tolist()
     assert max(len(batch) for batch in data.train_dataloader()) == 4
+
+
+def test_named_views_take_turns_and_are_averaged_when_faces_are_held_out(faces):
+    data = build(faces, views=[0, 3], test_views=[0, 1])
+    assert [data.training_view(epoch) for epoch in range(4)] == [0, 3, 0, 3]
+    needed = {view: rows.tolist() for view, rows in data.needed_views(4).items()}
+    everyone, split = list(range(len(faces))), data.split
+    assert needed == {0: everyone, 1: split.validation.tolist(), 3: split.train.tolist()}
+    data.trainer = SimpleNamespace(training=False)
+    data.bank = StubBank()
+    batch = data.on_after_batch_transfer(torch.tensor([7, 0]), 0)
+    assert data.bank.asked == [([7, 0], 0), ([7, 0], 1)]
+    assert batch.inputs["maxpool1"].flatten().tolist() == [7, 0, 7, 0]
 
 
 def test_training_serves_every_face_shuffled_anew(faces):

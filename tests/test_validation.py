@@ -148,7 +148,7 @@ def test_the_configurations_of_a_group_have_the_same_keys(group):
         (["model.lr=fast"], ["model.lr=fast", "a number"]),
         (["model.lr=nan"], ["model.lr=nan", "above 0"]),
         (["model.weight_decay=-0.1"], ["model.weight_decay=-0.1", "at least 0"]),
-        (["model.scheduler=step"], ["model.scheduler=step", "cosine, none"]),
+        (["model.scheduler=step"], ["model.scheduler=step", "cosine, one_cycle, none"]),
         (["model.label_smoothing=1"], ["model.label_smoothing=1", "from 0 up to"]),
         (["model.save_backbone=yes"], ["model.save_backbone=yes", "true or false"]),
         (["trainer.max_epochs=0"], ["trainer.max_epochs=0", "at least 1"]),

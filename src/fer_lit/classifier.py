@@ -20,7 +20,7 @@ from fer_lit.errors import ConfigError
 from fer_lit.faces.datamodule import Batch
 from fer_lit.networks.blocks import trained_blocks
 from fer_lit.networks.features import extract_features
-from fer_lit.networks.head import LinearHead
+from fer_lit.networks.head import build_head
 from fer_lit.networks.parameter_groups import parameter_groups
 from fer_lit.networks.weights import batch_norm_state, build_backbone
 
@@ -36,7 +36,7 @@ class _Seen(NamedTuple):
 
 
 class EmotionClassifier(L.LightningModule):
-    """A backbone, read at taps, and a linear head that learns the emotions.
+    """A backbone, read at taps, and a head that learns the emotions.
 
     Every argument is a plain value, so that a checkpoint can rebuild the network:
     `EmotionClassifier.load_from_checkpoint(path)`, with `weights=FILE` where the file has moved.
@@ -50,13 +50,14 @@ class EmotionClassifier(L.LightningModule):
         optimizer: `adamw` or `sgd` (momentum 0.9).
         lr: learning rate of the head.
         weight_decay: of all that is trained.
-        scheduler: `cosine` (to 0 over all steps) or `none`.
+        scheduler: `cosine` (to 0 over all steps), `one_cycle` (Smith & Topin, 2018) or `none`.
         label_smoothing: 0 up to but not 1.
         save_backbone: whether checkpoints hold the backbone's weights, too.
         backbone_arithmetic: `float32`, `bfloat16` or `float16`.
         download: whether ImageNet weights may be downloaded.
         freeze: `all`, `stem` or `none`: which blocks of the backbone stay as they are.
         lr_decay: learning rate of a trained block, times that of the next deeper one.
+        hidden: units of the head's hidden layer; None: a linear head.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class EmotionClassifier(L.LightningModule):
         download: bool = True,
         freeze: str = "all",
         lr_decay: float = 1.0,
+        hidden: int | None = None,
     ):
         super().__init__()
         self.save_hyperparameters()
@@ -108,7 +110,7 @@ class EmotionClassifier(L.LightningModule):
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the probability of each emotion, float32, (B, classes)."""
-        return _probabilities(self(batch.inputs))
+        return _probabilities(_averaged(self(batch.inputs), len(batch.labels)))
 
     def on_validation_epoch_end(self) -> None:
         """Log both parts together, since training of the epoch is over: one row of a table."""
@@ -128,18 +130,24 @@ class EmotionClassifier(L.LightningModule):
         self.tested = {name: value.tolist() for name, value in measured.items()}
 
     def configure_optimizers(self) -> dict[str, Any]:
-        """Optimise what is trained; rates follow a cosine to 0, step by step, if asked to."""
+        """Optimise what is trained; rates change step by step if asked to."""
         options = {"lr": self.hparams.lr, "weight_decay": self.hparams.weight_decay}
         groups = parameter_groups(self.head, self.backbone, self.hparams.lr, self.hparams.lr_decay)
         if self.hparams.optimizer == "sgd":
             optimizer = torch.optim.SGD(groups, momentum=0.9, **options)
         else:
-            optimizer = torch.optim.AdamW(groups, **options)
+            # Many times as fast as a loop over the parameters, for a head of millions.
+            optimizer = torch.optim.AdamW(groups, fused=True, **options)
         if self.hparams.scheduler == "none":
             return {"optimizer": optimizer}
         steps = int(self.trainer.estimated_stepping_batches)
-        cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": cosine, "interval": "step"}}
+        if self.hparams.scheduler == "one_cycle":
+            highest = [group["lr"] for group in optimizer.param_groups]
+            # The rate before the first step counts, too; beyond its end it would rise again.
+            rates = torch.optim.lr_scheduler.OneCycleLR(optimizer, highest, total_steps=steps + 1)
+        else:
+            rates = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rates, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what was trained or measured, and of what is frozen the digest."""
@@ -180,7 +188,7 @@ class EmotionClassifier(L.LightningModule):
         self.backbone = build_backbone(hparams.network, hparams.weights, hparams.download)
         self.backbone.freeze_all_but(trained_blocks(hparams.freeze, hparams.taps))
         features = sum(self.backbone.channels[tap] * grid**2 for tap, grid in hparams.taps.items())
-        self.head = LinearHead(features, len(hparams.classes), hparams.dropout)
+        self.head = build_head(features, len(hparams.classes), hparams.dropout, hparams.hidden)
 
     def _build_metrics(self) -> None:
         classes = len(self.hparams.classes)
@@ -199,7 +207,7 @@ class EmotionClassifier(L.LightningModule):
         self.history: list[dict[str, Any]] = []
 
     def _step(self, batch: Batch, part: str) -> Tensor:
-        logits = self(batch.inputs)
+        logits = _averaged(self(batch.inputs), len(batch.labels))
         loss = self.loss(logits, batch.labels)
         # Measured once an epoch: four metrics cost as much time as the head itself.
         self._seen[part].append(_Seen(logits.detach(), batch.labels, loss.detach()))
@@ -225,6 +233,13 @@ class EmotionClassifier(L.LightningModule):
         """What the backbone has of the faces: trained blocks, statistics of random networks."""
         measured = batch_norm_state(self.backbone) if self.hparams.weights is None else {}
         return {*measured, *self.backbone.trained_state()}
+
+
+def _averaged(logits: Tensor, faces: int) -> Tensor:
+    """Return the logarithm of the probabilities averaged over views; logits of one view."""
+    if len(logits) == faces:
+        return logits
+    return logits.float().softmax(dim=1).unflatten(0, (-1, faces)).mean(dim=0).log()
 
 
 def _probabilities(logits: Tensor) -> Tensor:

@@ -96,6 +96,11 @@ class FeatureBank:
             "arithmetic": str(arithmetic).removeprefix("torch."),
         }
 
+    @property
+    def numbers(self) -> int:
+        """How many numbers a face has in one view, all taps together."""
+        return sum(self._backbone.channels[tap] * grid**2 for tap, grid in self._taps.items())
+
     def folder(self, view: int) -> Path:
         """Return the folder of a view's features, created with its `key.json`."""
         augmentation = self._views.augmentation.identity if view else None
@@ -159,8 +164,8 @@ class FeatureBank:
 
     def _check_room(self, missing: int) -> None:
         """Fail if the disk cannot hold what is to come; writing would end the process."""
-        numbers = sum(self._backbone.channels[tap] * grid**2 for tap, grid in self._taps.items())
-        needed, free = missing * numbers * self._dtype.itemsize, disk_usage(self.folder(0)).free
+        needed = missing * self.numbers * self._dtype.itemsize
+        free = disk_usage(self.folder(0)).free
         if needed > free:
             raise ConfigError(
                 f"FER_LIT_CACHE={cache_folder()}: the features need {needed / 1e6:,.0f} MB, and "

@@ -125,8 +125,16 @@ def build_data(cfg: DictConfig, faces: FaceSet) -> FaceDataModule:
         image_size=cfg.data.image_size,
         split=split_faces(faces, **cfg.data.split, seed=cfg.seed),
         batch_size=cfg.data.batch_size,
-        views=cfg.features.views if cfg.features.bank or cfg.features.views == 0 else None,
+        views=_views(cfg.features),
+        test_views=cfg.features.test_views,
     )
+
+
+def _views(features: DictConfig) -> int | list[int] | None:
+    """Return what to train on: without a bank, a number of random views becomes new ones."""
+    if isinstance(features.views, int):
+        return features.views if features.bank or features.views == 0 else None
+    return list(features.views)
 
 
 def build_classifier(

@@ -47,6 +47,10 @@ def _is_range(value: Any) -> bool:
     return numbers and len(value) == 2 and 0 < value[0] <= value[1]
 
 
+def _is_views(value: Any) -> bool:
+    return isinstance(value, list) and value != [] and all(map(whole(0)[0], value))
+
+
 def _is_name(value: Any) -> bool:
     return type(value) is str and re.fullmatch(r"[\w-]+", value) is not None
 
@@ -79,7 +83,12 @@ _RULES = (
     Rule("data.count", *whole(20)),
     Rule("data.seed", *whole(0)),
     Rule("features.bank", *FLAG),
-    Rule("features.views", *whole(0)),
+    Rule(
+        "features.views",
+        lambda v: whole(0)[0](v) or _is_views(v),
+        "a whole number of at least 0, or a list of views such as [0,1]",
+    ),
+    Rule("features.test_views", _is_views, "a list of views such as [0,1]"),
     Rule("occlusion.name", _is_name, "of letters, digits, - and _, since it names folders"),
     Rule("occlusion.top", *whole(0)),
     Rule("occlusion.height", *whole(0)),
@@ -94,11 +103,12 @@ _RULES = (
     Rule("model.freeze", *one_of(*FROZEN)),
     Rule("model.lr_decay", *_number(lambda v: 0 < v <= 1, "a number above 0, at most 1")),
     Rule("model.taps", lambda v: isinstance(v, dict), "blocks and grids: {inception5b: 1}"),
+    Rule("model.hidden", lambda v: v is None or whole(1)[0](v), "a number of units, or null"),
     Rule("model.dropout", *_SHARE),
     Rule("model.optimizer", *one_of("adamw", "sgd")),
     Rule("model.lr", *_number(lambda v: v > 0, "a number above 0")),
     Rule("model.weight_decay", *_number(lambda v: v >= 0, "a number of at least 0")),
-    Rule("model.scheduler", *one_of("cosine", "none")),
+    Rule("model.scheduler", *one_of("cosine", "one_cycle", "none")),
     Rule("model.label_smoothing", *_SHARE),
     Rule("model.save_backbone", *FLAG),
     Rule("logger.name", *one_of("wandb", "csv", "none")),

@@ -18,7 +18,8 @@ from fer_lit.runs import read_run, read_sweep
 _BEFORE = {
     "recipe": "paper",
     "data": {"split": {"test": 0}},
-    "model": {"freeze": "all", "lr_decay": 1},
+    "model": {"freeze": "all", "lr_decay": 1, "hidden": None},
+    "features": {"test_views": [0]},
 }
 """Options that older runs do not have, and what was done then."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import lightning as L
@@ -17,8 +18,8 @@ from fer_lit.faces.views import FaceViews
 from fer_lit.feature_bank import FeatureBank
 from fer_lit.occlusion import Occlusion, occlude
 
-_STORED_BATCH = 4096
-"""Faces in a batch of stored features that validate or test: 16 MB for the paper's tap."""
+_STORED_NUMBERS = 4096 * 1024
+"""Numbers in a batch of stored features to validate or test: 4,096 faces of the paper's tap."""
 
 
 class Batch(NamedTuple):
@@ -26,7 +27,8 @@ class Batch(NamedTuple):
 
     Attributes:
         inputs: pixels, float32, (B, 1, S, S), 0–255; or their features, tap → float32,
-            (B, channels, grid, grid).
+            (B, channels, grid, grid). Where V views of the faces are to be averaged, they follow
+            one another: V·B in place of B.
         labels: int64, (B,).
     """
 
@@ -49,6 +51,8 @@ class FaceDataModule(L.LightningDataModule):
         batch_size: faces in a batch.
         views: number of random views that training cycles through: epoch e trains on view
             1 + e mod `views`. 0 trains on the faces as they are. `None` is a new view every epoch.
+            A sequence names the views to cycle through.
+        test_views: over which the probabilities of validation and test faces are averaged.
     """
 
     def __init__(
@@ -59,7 +63,8 @@ class FaceDataModule(L.LightningDataModule):
         image_size: int,
         split: Split,
         batch_size: int,
-        views: int | None,
+        views: int | Sequence[int] | None,
+        test_views: Sequence[int] = (0,),
     ):
         super().__init__()
         self.faces = faces
@@ -68,22 +73,28 @@ class FaceDataModule(L.LightningDataModule):
         self.split = split
         self.views = FaceViews(occlude(faces.pixels, occlusion), augmentation, image_size)
         self.bank: FeatureBank | None = None
-        self._cycle = views if augmentation.changes_faces else 0
+        self._cycle = _numbered(views) if augmentation.changes_faces else (0,)
+        self._test_views = tuple(test_views) if augmentation.changes_faces else (0,)
         self._labels = torch.from_numpy(faces.labels)
 
     def training_view(self, epoch: int) -> int:
         """Return the view that an epoch (0, 1, …) trains on."""
         if self._cycle is None:
             return 1 + epoch
-        return 1 + epoch % self._cycle if self._cycle else 0
+        return self._cycle[epoch % len(self._cycle)]
 
     def needed_views(self, epochs: int) -> dict[int, np.ndarray]:
         """Return which faces are seen in which view by a training of so many epochs."""
         training = {self.training_view(epoch) for epoch in range(epochs)}
-        needed = {view: self.split.train for view in training}
-        split = self.split
-        seen = [split.validation, split.test, *([split.train] if 0 in training else [])]
-        return dict(sorted({**needed, 0: np.sort(np.concatenate(seen))}.items()))
+        held_out = [self.split.validation, self.split.test]
+        return {
+            view: np.sort(
+                np.concatenate(
+                    [self.split.train] * (view in training) + held_out * (view in self._test_views)
+                )
+            )
+            for view in sorted(training.union(self._test_views))
+        }
 
     def train_dataloader(self) -> DataLoader:
         """Training faces, shuffled."""
@@ -107,15 +118,31 @@ class FaceDataModule(L.LightningDataModule):
 
     def on_after_batch_transfer(self, batch: Tensor, dataloader_idx: int) -> Batch:
         """Turn indices on the device, int64 (B,), into what the network is given."""
-        view = self.training_view(self.trainer.current_epoch) if self.trainer.training else 0
-        inputs = self.bank.read(batch, view) if self.bank else self.views(batch, view)
+        training = self.trainer.training
+        views = [self.training_view(self.trainer.current_epoch)] if training else self._test_views
+        read = self.bank.read if self.bank else self.views
+        inputs = _one_after_another([read(batch, view) for view in views])
         if self._labels.device != batch.device:
             self._labels = self._labels.to(batch.device)
         return Batch(inputs, self._labels[batch])
 
     def _in_order(self, faces: np.ndarray) -> DataLoader:
-        size = _STORED_BATCH if self.bank else self.batch_size
+        size = max(2, _STORED_NUMBERS // self.bank.numbers) if self.bank else self.batch_size
         return _loader(faces, BatchSampler(SequentialSampler(faces), size, drop_last=False))
+
+
+def _numbered(views: int | Sequence[int] | None) -> tuple[int, ...] | None:
+    if isinstance(views, int):
+        return tuple(range(1, views + 1)) or (0,)
+    return views if views is None else tuple(views)
+
+
+def _one_after_another(views: list[Tensor] | list[dict[str, Tensor]]) -> Tensor | dict[str, Tensor]:
+    if len(views) == 1:
+        return views[0]
+    if isinstance(views[0], Tensor):
+        return torch.cat(views)
+    return {tap: torch.cat([view[tap] for view in views]) for tap in views[0]}
 
 
 def _loader(indices: np.ndarray, batches: Sampler) -> DataLoader:
