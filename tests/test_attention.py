@@ -172,11 +172,18 @@ def test_the_deepest_tap_is_mapped_unless_told_otherwise():
     assert choose_layer("inception3a", [trained]) == "inception3a"
 
 
+def test_taps_with_maps_too_small_are_passed_over():
+    several = network(taps={"inception5b": 1, "inception4b": 4, "inception3b": 4}, size=112)
+    assert choose_layer(None, [several]) == "inception4b"  # 7×7, and inception5b 4×4
+    fewer = network(taps={"inception5b": 1, "inception3b": 4}, size=112)
+    assert choose_layer(None, [several, fewer]) == "inception3b"
+
+
 @pytest.mark.parametrize(
     ("layer", "message"),
     [
-        (None, "layer=inception5b: its map of 2×2 cells .* larger one is layer=inception3b (8×8)"),
-        ("inception4a", "layer=inception4a: its map of 4×4 cells"),
+        (None, "layer: no block that all heads read .* goes with all is layer=inception3b (8×8)"),
+        ("inception4a", "layer=inception4a: its map of 4×4 cells .* is layer=inception3b (8×8)"),
     ],
 )
 def test_a_map_too_small_for_the_bands_is_refused(layer, message):
@@ -191,14 +198,13 @@ def test_a_layer_that_the_head_does_not_read_is_refused():
 
 def test_runs_whose_maps_cannot_stand_side_by_side_are_refused():
     early, late = network(taps={"inception3b": 1}), network(taps={"conv3": 1})
-    advice = "name the block to map; the deepest that goes with all is layer=conv3"
-    message = rf"tap different blocks last \(conv3, inception3b\); {advice}"
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises(ConfigError, match=r"the deepest that goes with all is layer=conv3 \(16×16"):
         choose_layer(None, [early, late])
     assert choose_layer("conv3", [early, late]) == "conv3"
     large = network(taps={"conv3": 1}, size=96)
-    message = "layer=conv3: the runs' maps have different sizes .*; analyse the sweeps one at a"
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises(ConfigError, match="layer=conv3: the runs' maps have different sizes"):
+        choose_layer("conv3", [late, large])
+    with pytest.raises(ConfigError, match="; analyse the sweeps one at a time"):
         choose_layer(None, [late, large])
 
 
@@ -209,8 +215,8 @@ def test_without_a_layer_that_suggests_itself_there_are_no_maps_and_no_error():
     )
     settings, (note,) = map_settings(cfg, networks)
     assert settings is None
-    assert note.startswith("there are no maps: layer: the runs tap different blocks last")
-    assert note.endswith("layer=conv3")
+    assert note.startswith("there are no maps: layer: no block that all heads read")
+    assert note.endswith("layer=conv3 (16×16)")
     cfg.layer = "conv3"
     assert map_settings(cfg, networks) == (MapSettings("conv3", "gradcam", "label", "logit"), [])
     cfg.layer = "inception3b"

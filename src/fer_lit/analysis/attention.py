@@ -6,7 +6,7 @@ photograph, without gradients, and serves every head that was trained on the sam
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -70,65 +70,77 @@ def map_settings(cfg: DictConfig, networks: Networks) -> tuple[MapSettings | Non
 
 
 def choose_layer(layer: str | None, networks: Collection[TrainedNetwork]) -> str:
-    """Return the block to map: the one asked for, or the deepest that the heads read.
+    """Return the block to map: the one asked for, or the deepest that all heads read in place.
+
+    In place means that its map has `SMALLEST_SIDE` cells a side or more.
 
     Raises:
         ConfigError: a head reads nothing from there on, or the map is too small to tell bands
             apart, or the networks' maps have different sizes.
     """
-    deepest = {max(network.taps, key=BLOCKS.index) for network in networks}
-    if layer is None and len(deepest) > 1:
-        raise ConfigError(
-            f"layer: the runs tap different blocks last ({', '.join(sorted(deepest))}); "
-            f"{_common_layer(networks)}"
-        )
-    chosen = layer or deepest.pop()
+    if layer is None:
+        return _deepest_read(networks)
     for network in networks:
         last = max(network.taps, key=BLOCKS.index)
-        if BLOCKS.index(chosen) > BLOCKS.index(last):
+        if BLOCKS.index(layer) > BLOCKS.index(last):
             raise ConfigError(
-                f"layer={chosen}: the head reads nothing after {last}; name that block or one "
+                f"layer={layer}: the head reads nothing after {last}; name that block or one "
                 "before it"
             )
-    sides = {map_side(chosen, network) for network in networks}
+    sides = _sides(layer, networks)
     if len(sides) > 1:
         raise ConfigError(
-            f"layer={chosen}: the runs' maps have different sizes ({_sides(sides)}); "
-            f"{_common_layer(networks)}"
+            f"layer={layer}: the runs' maps have different sizes ({_cells(sides)}); "
+            f"{_other_layer(networks)}"
         )
     if max(sides) < SMALLEST_SIDE:
         raise ConfigError(
-            f"layer={chosen}: its map of {_sides(sides)} cells cannot tell eyes, nose and mouth "
-            f"apart; {_larger(chosen, next(iter(networks)))}"
+            f"layer={layer}: its map of {_cells(sides)} cells cannot tell eyes, nose and mouth "
+            f"apart; {_other_layer(networks)}"
         )
-    return chosen
+    return layer
 
 
-def _common_layer(networks: Collection[TrainedNetwork]) -> str:
-    """Return advice: the deepest block that all heads read from, in maps of one size."""
+def _deepest_read(networks: Collection[TrainedNetwork]) -> str:
+    read = set.intersection(*(set(network.taps) for network in networks))
+    found = _deepest([block for block in BLOCKS if block in read], networks)
+    if found is None:
+        raise ConfigError(
+            "layer: no block that all heads read has a map of the same size in all runs that can "
+            f"tell eyes, nose and mouth apart; {_other_layer(networks)}"
+        )
+    return found
+
+
+def _other_layer(networks: Collection[TrainedNetwork]) -> str:
+    """Return advice: the deepest block that goes with all runs, whether heads read it or not."""
     shallowest = min(max(map(BLOCKS.index, network.taps)) for network in networks)
-    for block in reversed(BLOCKS[: shallowest + 1]):
-        sides = {map_side(block, network) for network in networks}
+    found = _deepest(BLOCKS[: shallowest + 1], networks)
+    if found is None:
+        return "analyse the sweeps one at a time"
+    return f"the deepest that goes with all is layer={found} ({_cells(_sides(found, networks))})"
+
+
+def _deepest(blocks: Sequence[str], networks: Collection[TrainedNetwork]) -> str | None:
+    """Return the last block whose maps are large enough and of one size, if there is one."""
+    for block in reversed(blocks):
+        sides = _sides(block, networks)
         if len(sides) == 1 and min(sides) >= SMALLEST_SIDE:
-            return f"name the block to map; the deepest that goes with all is layer={block}"
-    return "analyse the sweeps one at a time"
+            return block
+    return None
+
+
+def _sides(layer: str, networks: Collection[TrainedNetwork]) -> set[int]:
+    return {map_side(layer, network) for network in networks}
+
+
+def _cells(sides: Collection[int]) -> str:
+    return ", ".join(f"{side}×{side}" for side in sorted(sides))
 
 
 def map_side(layer: str, network: TrainedNetwork) -> int:
     """Return the height and width of a block's output in cells."""
     return map_size(network.name, layer, network.image_size)
-
-
-def _sides(sides: Collection[int]) -> str:
-    return ", ".join(f"{side}×{side}" for side in sorted(sides))
-
-
-def _larger(layer: str, network: TrainedNetwork) -> str:
-    for block in reversed(BLOCKS[: BLOCKS.index(layer)]):
-        side = map_side(block, network)
-        if side >= SMALLEST_SIDE:
-            return f"the deepest block with a larger one is layer={block} ({side}×{side})"
-    return "train with a larger data.image_size"
 
 
 class MapMaker:
