@@ -41,7 +41,7 @@ _CAPTIONS = {
     "faces, too: Nadeau and Bengio's corrected resampled t-test over repeated splits, with 95 % "
     "intervals and Holm's correction.",
     "transfer": "Transfer: mean accuracy over seeds of the networks trained under one condition "
-    "and tested under another.",
+    "and tested under another, on the face as it is (view 0).",
     "attention": "Share of attention inside each band, with 95 % bootstrap intervals over "
     "photographs, which know nothing of how networks differ: SD is that of the single networks' "
     "shares. Uniform attention would give each band 20.8 %.",
