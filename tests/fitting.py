@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 import pytest
@@ -38,8 +39,10 @@ def drawn_faces(views: int | None = None) -> FaceDataModule:
     )
 
 
-def fit(model: EmotionClassifier, data: FaceDataModule, folder: Path, epochs: int = 2) -> L.Trainer:
-    """Train on the CPU; `folder` is where Lightning may write."""
+def fit(
+    model: EmotionClassifier, data: FaceDataModule, folder: Path, epochs: int = 2, **options: Any
+) -> L.Trainer:
+    """Train on the CPU; `folder` is where Lightning may write, `options` are its Trainer's."""
     L.seed_everything(0, verbose=False)
     trainer = L.Trainer(
         max_epochs=epochs,
@@ -51,6 +54,7 @@ def fit(model: EmotionClassifier, data: FaceDataModule, folder: Path, epochs: in
         num_sanity_val_steps=0,
         log_every_n_steps=1,
         default_root_dir=folder,
+        **options,
     )
     trainer.fit(model, data)
     return trainer

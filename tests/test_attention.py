@@ -20,11 +20,12 @@ from fer_lit.analysis.attention import (
     trunk_taps,
 )
 from fer_lit.analysis.checkpoints import TrainedNetwork
+from fer_lit.analysis.checks import with_random_head
 from fer_lit.analysis.command import METHODS
 from fer_lit.errors import ConfigError
 from fer_lit.networks.backbone import pool
 from fer_lit.networks.features import extract_features
-from fer_lit.networks.head import LinearHead
+from fer_lit.networks.head import LinearHead, MLPHead
 from fer_lit.networks.weights import build_backbone, calibrate_batch_norm
 
 SEVERAL = {"inception4b": 2, "inception3b": 1, "inception5a": 1}
@@ -164,6 +165,20 @@ def test_nothing_of_the_network_changes():
     assert trained.backbone.digest() == trained.digest
     assert all(parameter.grad is None for parameter in trained.backbone.parameters())
     assert all((value == before[name]).all() for name, value in trained.head.state_dict().items())
+
+
+def test_a_random_head_keeps_nothing_that_was_learnt_but_how_to_standardise():
+    trained = network()
+    head = MLPHead(1024, 3, dropout=0.5, hidden=8)
+    head.train()({"inception5b": torch.rand(16, 1024, 1, 1)})
+    torch.nn.init.constant_(head.layers[2].weight, 7.0)
+    random = with_random_head(trained.with_head(head), seed=0).head
+    assert torch.equal(random.standardise.running_mean, head.standardise.running_mean)
+    fresh = nn.BatchNorm1d(8).state_dict()
+    assert all(
+        torch.equal(value, fresh[name]) for name, value in random.layers[2].state_dict().items()
+    )
+    assert not torch.equal(random.layers[1].weight, head.layers[1].weight)
 
 
 def test_the_deepest_tap_is_mapped_unless_told_otherwise():

@@ -237,7 +237,15 @@ def test_without_a_network_without_occlusion_it_says_how_to_train_it(bands_of):
     ("runs", "message"),
     [
         ([["occlusion=mask"]], "there is no run without occlusion and none under a band"),
-        ([band(3), band(5, "occlusion.height=8")], "the bands are 8 and 10 rows high"),
+        ([band(3), band(5, "occlusion.height=8")], "the heights in rows of the bands are 8 and 10"),
+        (
+            [band(3), band(5, "occlusion.noise_seed=1")],
+            "the noise seeds of the bands are 0 and 1",
+        ),
+        (
+            [["occlusion=none", "features.test_views=[0,1]"]],
+            r"none averages its predictions over views \[0, 1\]",
+        ),
         (
             [["occlusion=none", "model.lr=0.1"], band(3)],
             "none lr=0.1 and band3 lr=0.001 differ in more than where the band lies",

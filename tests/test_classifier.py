@@ -36,7 +36,7 @@ def data():
 @pytest.fixture
 def fit(data, tmp_path):
     """Train a model through its network for two epochs; return the trainer."""
-    return lambda model: fitting.fit(model, data, tmp_path)
+    return lambda model, **options: fitting.fit(model, data, tmp_path, **options)
 
 
 pytestmark = fitting.QUIET
@@ -61,6 +61,21 @@ def test_training_changes_the_head_and_not_one_bit_of_the_backbone(fit, data, op
 def test_the_learning_rate_follows_the_scheduler(fit, scheduler, last):
     trainer = fit(EmotionClassifier(**options(scheduler=scheduler)))
     assert trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(last, abs=1e-12)
+
+
+def test_gradients_can_be_clipped_in_mixed_precision(fit):
+    trainer = fit(EmotionClassifier(**options()), precision="bf16-mixed", gradient_clip_val=1)
+    assert not trainer.optimizers[0].defaults["fused"]
+
+
+def test_an_average_over_views_that_are_all_sure_has_a_finite_loss():
+    model = EmotionClassifier(**options()).eval()
+    with torch.no_grad():
+        model.head.linear.weight.zero_()
+        model.head.linear.bias.copy_(torch.tensor([0.0, 200.0, 0.0]))
+    taps = {"maxpool1": torch.rand(6, 64, 4, 4)}
+    loss = model.validation_step(Batch(taps, torch.zeros(3, dtype=torch.int64)), 0)
+    assert torch.isfinite(model._seen["val/"][0].loss) and loss is None
 
 
 def test_probabilities_are_averaged_over_the_views_of_a_face():

@@ -77,6 +77,31 @@ def test_what_varies_within_a_recipe_is_named_too(tmp_path):
     ]
 
 
+def test_what_is_typed_is_named_even_if_recipes_differ_in_it(tmp_path):
+    sizes = ("data.image_size=64", "data.image_size=96")
+    one, other, another = (
+        sweep(tmp_path / size, {"none": [10]}, size, f"recipe={recipe}", command=command)
+        for size, recipe, command in (
+            (sizes[0], "a", ["train.py", "experiment=a", "model=googlenet"]),
+            (sizes[1], "b", ["train.py", "experiment=b", "model=googlenet_caffe"]),
+            ("data.image_size=80", "c", ["train.py", "experiment=c", "+data.image_size=80"]),
+        )
+    )
+    follows = select_runs([one, other], "outputs").conditions
+    assert list(follows) == ["none recipe=a", "none recipe=b"]
+    typed = select_runs([one, another], "outputs").conditions
+    assert list(typed) == ["none recipe=a image_size=64", "none recipe=c image_size=80"]
+
+
+def test_another_network_is_named_whatever_the_recipe(tmp_path):
+    one = sweep(tmp_path / "A", {"none": [10]})
+    other = sweep(tmp_path / "B", {"none": [10]}, "recipe=b", "model.network=googlenet_caffe")
+    assert list(select_runs([one, other], "outputs").conditions) == [
+        "none recipe=demo network=googlenet",
+        "none recipe=b network=googlenet_caffe",
+    ]
+
+
 def test_bands_and_splits_are_named_whatever_the_recipe(tmp_path):
     one = sweep(tmp_path / "A", {"mouth": [10]})
     gray = ("occlusion.fill=gray", "data.split.validation=0.2")
@@ -137,6 +162,20 @@ def test_a_planted_difference_between_recipes_is_found(two):
     assert "none recipe=multiscale is right 26.7 points more often than none recipe=demo" in said
     assert "over 3 seeds 26.7, 95 % interval" in said
     assert not [note for note in results.notes if "same faces" in note]
+
+
+def test_protocols_are_compared_whatever_the_shares_but_on_the_same_part(tmp_path):
+    grouped = ("data.split.protocol=grouped", "data.split.validation=0.2")
+    one = sweep(tmp_path / "A", {"none": [10]}, "data.split.protocol=official")
+    other = sweep(tmp_path / "B", {"none": [12]}, *grouped)
+    faces = {"train": 50, "validation": 20, "test": 20}
+    tested = sweep(tmp_path / "C", {"none": [12]}, *grouped, "data.split.test=0.1", faces=faces)
+    conditions = select_runs([one, other], "outputs").conditions
+    official, alone = "none protocol=official", "none protocol=grouped validation=0.2"
+    assert list(conditions) == [official, alone]
+    assert comparisons.protocol_pairs(conditions) == [(official, alone)]
+    conditions = select_runs([one, tested], "outputs").conditions
+    assert len(conditions) == 2 and not comparisons.protocol_pairs(conditions)
 
 
 def test_protocols_stand_side_by_side(tmp_path):
@@ -235,8 +274,9 @@ def test_one_split_for_all_seeds_has_no_interval_over_them(tmp_path):
     assert results.tables["seed_tests"] == []
     assert results.notes[0] == (
         "the seeds of none, eyes are tested on the same faces, so that their spread is only that "
-        "of the initial head and the order of the batches: there is no interval over seeds, and "
-        "those of accuracies are over the faces"
+        "of the initial head and the order of the batches: there is no interval over seeds; "
+        "accuracies, their intervals over faces and paired tests are those of the lowest seed's "
+        "network"
     )
 
 

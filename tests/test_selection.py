@@ -29,6 +29,7 @@ def run(folder: Path, *overrides: str, images=None, right=None, faces=None, **fa
     OmegaConf.resolve(cfg)
     write_text(folder / "config.yaml", OmegaConf.to_yaml(cfg))
     known = {"status": "finished", "data_fingerprint": "abc", "faces": {"happy": 9}}
+    known |= {"command": ["train.py"], "backbone_digest": "0123456789"}
     write_json(folder / "provenance.json", known | facts)
     faces = faces or {"train": 6, "validation": 3}
     write_json(folder / "metrics.json", {"faces": faces})

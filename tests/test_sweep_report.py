@@ -14,8 +14,8 @@ from fer_lit.sweep_report import next_command
             "train.py -m occlusion=none,eyes,nose,mouth 'data.root=/a b'",
         ),
         (["-m", "occlusion=none,eyes"], "analyze.py"),
-        (["experiment=band_map", "occlusion=none"], "train.py -m experiment=band_map"),
-        (["-m", "experiment=band_map"], "analyze.py band_map=true"),
+        (["experiment=band_map", "occlusion=none"], "analyze.py band_map=true 'sweep=[SWEEP,RUN]'"),
+        (["-m", "experiment=band_map"], "train.py occlusion=none experiment=band_map"),
         (["occlusion=none,eyes", "output=/my runs", "-m"], "analyze.py 'output=/my runs'"),
     ],
 )

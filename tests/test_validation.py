@@ -55,11 +55,14 @@ def test_all_groups_are_found():
     assert "demo" in choices("experiment")
 
 
+NEEDED = {"mirror": ["features.views=[0,1]"]}  # random views would all be the same
+
+
 @pytest.mark.parametrize(
     ("group", "choice"), [(group, choice) for group in GROUPS for choice in choices(group)]
 )
 def test_every_configuration_on_disk_is_right(group, choice):
-    cfg = composed(f"{group}={choice}")
+    cfg = composed(f"{group}={choice}", *NEEDED.get(choice, []))
     check(cfg)
     on_disk = OmegaConf.load(CONF / group / f"{choice}.yaml")
     for key in (key for key in on_disk if key not in ("defaults", "taps", "hydra")):
@@ -124,6 +127,8 @@ def test_the_configurations_of_a_group_have_the_same_keys(group):
         (["features.bank=1"], ["features.bank=1", "true or false"]),
         (["features.views=-1"], ["features.views=-1", "at least 0"]),
         (["features.views=null"], ["features.views=null", "at least 0"]),
+        (["augmentation=mirror"], ["features.views=2", "same mirror image", "views=[0,1]"]),
+        (["features.test_views=[0,1,2,3]"], ["features.test_views=[0, 1, 2, 3]", "one to three"]),
         (["occlusion.noise_seed=-1"], ["occlusion.noise_seed=-1", "at least 0"]),
         (["occlusion.fill=grey"], ["occlusion.fill=grey", "gray"]),
         (

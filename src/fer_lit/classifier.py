@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -136,8 +137,9 @@ class EmotionClassifier(L.LightningModule):
         if self.hparams.optimizer == "sgd":
             optimizer = torch.optim.SGD(groups, momentum=0.9, **options)
         else:
-            # Many times as fast as a loop over the parameters, for a head of millions.
-            optimizer = torch.optim.AdamW(groups, fused=True, **options)
+            # Faster for a head of millions; Lightning cannot clip gradients of a fused optimiser.
+            fused = not self.trainer.gradient_clip_val
+            optimizer = torch.optim.AdamW(groups, fused=fused, **options)
         if self.hparams.scheduler == "none":
             return {"optimizer": optimizer}
         steps = int(self.trainer.estimated_stepping_batches)
@@ -239,7 +241,8 @@ def _averaged(logits: Tensor, faces: int) -> Tensor:
     """Return the logarithm of the probabilities averaged over views; logits of one view."""
     if len(logits) == faces:
         return logits
-    return logits.float().softmax(dim=1).unflatten(0, (-1, faces)).mean(dim=0).log()
+    logs = logits.float().log_softmax(dim=1).unflatten(0, (-1, faces))
+    return logs.logsumexp(dim=0) - math.log(len(logs))
 
 
 def _probabilities(logits: Tensor) -> Tensor:

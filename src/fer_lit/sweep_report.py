@@ -60,15 +60,23 @@ def _fatal_errors() -> Iterator[None]:
 
 
 def next_command(arguments: Sequence[str]) -> str:
-    """Return what to type after a command: all conditions after one, and then the analysis."""
+    """Return what to type after a command: all conditions after one, and then the analysis.
+
+    For a band map, whose bands come first, the network that sees whole faces, and then the map.
+    """
     kept = [argument for argument in arguments if argument not in ("-m", "--multirun")]
-    band_map = "experiment=band_map" in kept  # which sweeps its bands by itself
-    if len(kept) == len(arguments):
-        others = [argument for argument in kept if not argument.startswith("occlusion")]
-        conditions = [] if band_map else [CONDITIONS]
-        return shlex.join(["python", "train.py", "-m", *conditions, *others])
+    one_run, band_map = len(kept) == len(arguments), "experiment=band_map" in kept
+    others = [argument for argument in kept if not argument.startswith("occlusion")]
     where = [argument for argument in kept if argument.startswith("output=")]
-    return shlex.join(["python", "analyze.py", *["band_map=true"] * band_map, *where])
+    if one_run and band_map:
+        command = ["python", "analyze.py", "band_map=true", "sweep=[SWEEP,RUN]", *where]
+    elif one_run:
+        command = ["python", "train.py", "-m", CONDITIONS, *others]
+    elif band_map:
+        command = ["python", "train.py", "occlusion=none", *others]
+    else:
+        command = ["python", "analyze.py", *where]
+    return shlex.join(command)
 
 
 def _report(

@@ -88,7 +88,11 @@ _RULES = (
         lambda v: whole(0)[0](v) or _is_views(v),
         "a whole number of at least 0, or a list of views such as [0,1]",
     ),
-    Rule("features.test_views", _is_views, "a list of views such as [0,1]"),
+    Rule(
+        "features.test_views",
+        lambda v: _is_views(v) and len(v) <= 3,  # as many as the bank keeps open
+        "a list of one to three views such as [0,1]",
+    ),
     Rule("occlusion.name", _is_name, "of letters, digits, - and _, since it names folders"),
     Rule("occlusion.top", *whole(0)),
     Rule("occlusion.height", *whole(0)),
@@ -130,6 +134,7 @@ def check(cfg: DictConfig) -> None:
     options = OmegaConf.to_container(cfg, resolve=True)
     Occlusion(**options["occlusion"])
     _check_split(options["data"]["split"])
+    _check_views(options)
     _check_taps(options)
     _check_freeze(options)
     _check_weights(options["model"]["weights"])
@@ -183,6 +188,16 @@ def _check_split(split: dict[str, Any]) -> None:
         raise ConfigError(
             f"data.split.test={split['test']}: with data.split.validation={split['validation']} no "
             "faces are left to train; both together must be below 1"
+        )
+
+
+def _check_views(options: dict[str, Any]) -> None:
+    views, draws = options["features"]["views"], options["augmentation"]
+    always_the_same = draws["flip"] == 1 and not draws["translate"] and draws["scale"] == [1, 1]
+    if always_the_same and type(views) is int and views > 0:
+        raise ConfigError(
+            f"features.views={views}: all random views are the same mirror image, and no face "
+            "would be trained on as it is; use features.views=[0,1]"
         )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from fer_lit.analysis.report import Statement
 from fer_lit.analysis.shares import ALL, BANDS
+from fer_lit.analysis.wording import percent, points
 
 Row = Mapping[str, Any]
 
@@ -38,8 +39,8 @@ def _worst(curve: tuple[str, str], rows: Sequence[Row]) -> str:
         "tested": f"Networks trained without occlusion and tested under the band ({fill})",
     }[kind]
     text = (
-        f"{who} do worst where it covers {_rows(row)}: accuracy {_percent(row['accuracy'])} (95 % "
-        f"interval {_percent(row['low'])} to {_percent(row['high'])})"
+        f"{who} do worst where it covers {_rows(row)}: accuracy {percent(row['accuracy'])} (95 % "
+        f"interval {percent(row['low'])} to {percent(row['high'])})"
     )
     return f"{text}{_and_drop(row)}."
 
@@ -83,7 +84,7 @@ def _what_noise_does(part: str, band: slice, rows: Sequence[Row]) -> str:
     if noise["drop_low"] <= 0:
         return f"{text}."
     left = trained["drop"] / noise["drop"]
-    return f"{text}, {_percent(left)} of what the noise costs the others."
+    return f"{text}, {percent(left)} of what the noise costs the others."
 
 
 def _of(rows: Iterable[Row], kind: str, fill: str) -> list[Row]:
@@ -103,20 +104,10 @@ def _and_drop(row: Row) -> str:
         return ""
     side = "below" if row["drop"] >= 0 else "above"
     return (
-        f", {_points(abs(row['drop']))} points {side} networks without occlusion (95 % interval of "
-        f"the drop {_points(row['drop_low'])} to {_points(row['drop_high'])})"
+        f", {points(abs(row['drop']))} points {side} networks without occlusion (95 % interval of "
+        f"the drop {points(row['drop_low'])} to {points(row['drop_high'])})"
     )
 
 
 def _drop(row: Row) -> str:
-    return (
-        f"{_points(row['drop'])} points ({_points(row['drop_low'])} to {_points(row['drop_high'])})"
-    )
-
-
-def _percent(share: float) -> str:
-    return f"{_points(share)} %"
-
-
-def _points(share: float) -> str:
-    return f"{100 * share:.1f}".replace("-", "−")
+    return f"{points(row['drop'])} points ({points(row['drop_low'])} to {points(row['drop_high'])})"

@@ -8,7 +8,7 @@ fills, has learnt neither: together they separate what is hidden from what the n
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,26 +17,27 @@ import numpy as np
 import torch
 from omegaconf import DictConfig
 from statsmodels.stats.proportion import proportion_confint
-from torch import Tensor
 
 from fer_lit.analysis.accuracy import accuracy_table, drop_table, pooled
 from fer_lit.analysis.band_findings import band_statements
 from fer_lit.analysis.band_runs import WITHOUT, Bands, Place, Predicted, find_bands, own_predictions
 from fer_lit.analysis.checkpoints import load_networks
 from fer_lit.analysis.figures.band_map import draw_band_map
-from fer_lit.analysis.mapping import covered_views
 from fer_lit.analysis.material import Material, load_photographs
 from fer_lit.analysis.pictures import save_pictures
 from fer_lit.analysis.publish import publish
 from fer_lit.analysis.results import Results
 from fer_lit.analysis.selection import Selection
 from fer_lit.analysis.shares import ALL, BANDS
-from fer_lit.analysis.testing import Key, Read, faces_to_test, predict, sharing_features
+from fer_lit.analysis.testing import (
+    faces_to_test,
+    group_extractor,
+    predict_directly,
+    sharing_features,
+)
 from fer_lit.errors import ConfigError
 from fer_lit.faces.face_set import SIZE, FaceSet
-from fer_lit.feature_bank import faces_in_a_pass
 from fer_lit.heap import large_blocks_kept
-from fer_lit.networks.compilation import Extractor, feature_extractor
 from fer_lit.occlusion import Occlusion
 from fer_lit.progress import image_progress
 from fer_lit.stopwatch import Stopwatch
@@ -137,45 +138,12 @@ def predict_under(material: Material, bands: Bands) -> Predicted:
     predicted: Predicted = {place: {} for place in occlusions}
     with image_progress("Testing under bands", passes) as advance, large_blocks_kept():
         for group in groups:
-            size = faces_in_a_pass(material.device, material.networks[group[0]].image_size)
-            extract = _extractor(material, group, size, passes)
+            extract = group_extractor(material, group, passes)
             for place, occlusion in occlusions.items():
-                read = _reader(material, group, occlusion, extract, advance)
-                for (_, seed), own in predict(material, group, read, size).items():
+                found = predict_directly(material, group, occlusion, extract, advance)
+                for (_, seed), own in found.items():
                     predicted[place] = {**predicted[place], seed: own}
     return predicted
-
-
-def _extractor(material: Material, group: Sequence[Key], size: int, passes: int) -> Extractor:
-    network = material.networks[group[0]]
-    pixels = passes * network.image_size**2
-    return feature_extractor(
-        network.backbone,
-        network.taps,
-        network.arithmetic,
-        material.device,
-        size,
-        network.image_size,
-        pixels,
-    )
-
-
-def _reader(
-    material: Material,
-    group: Sequence[Key],
-    occlusion: Occlusion,
-    extract: Extractor,
-    advance: Callable[[int], None],
-) -> Read:
-    size = material.networks[group[0]].image_size
-    views = covered_views(material.faces, occlusion, size)
-
-    def read(indices: Tensor) -> dict[str, Tensor]:
-        features = extract(views(indices, 0))
-        advance(len(indices))
-        return features
-
-    return read
 
 
 def band_table(predicted: Predicted, emotions: Sequence[str], height: int) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from fer_lit.occlusion import PAPER_BANDS, Occlusion
 
 _TOPS = range(0, 39, 2)  # those of experiment=band_map
 _EYES, _ = PAPER_BANDS["eyes"]
+_PAPERS_HEIGHT = _EYES.stop - _EYES.start
 _TRAIN = "python train.py -m experiment=band_map"
 _TRAIN_WITHOUT = "python train.py experiment=band_map occlusion=none"
 
@@ -69,6 +70,7 @@ def find_bands(selection: Selection) -> tuple[Bands, list[str]]:
     """
     conditions = list(selection.conditions.values())
     _refuse_other_settings(conditions)
+    _refuse_averaged_views(conditions[0])
     whole = [one for one in conditions if not one.occlusion.height]
     covered = [one for one in conditions if one.occlusion.height]
     wide = [one for one in covered if _is_wide(one.occlusion)]
@@ -82,10 +84,11 @@ def find_bands(selection: Selection) -> tuple[Bands, list[str]]:
             "sweep: there is no run without occlusion and none under a band over the whole width; "
             f"train them with: {_TRAIN}, and {_TRAIN_WITHOUT}"
         )
-    height = _height(wide)
+    notes += [f"{one.label} is left out: it is {whole[0].label}" for one in whole[1:]]
+    height = _the_same([one.occlusion.height for one in wide], "heights in rows", _PAPERS_HEIGHT)
+    noise_seed = _the_same([one.occlusion.noise_seed for one in wide], "noise seeds", 0)
     trained = _by_place(wide, notes)
     notes += _what_to_train(bool(whole), bool(wide))
-    noise_seed = wide[0].occlusion.noise_seed if wide else 0
     return Bands(whole[0] if whole else None, trained, height, noise_seed), notes
 
 
@@ -103,14 +106,24 @@ def _refuse_other_settings(conditions: Sequence[Condition]) -> None:
             )
 
 
-def _height(wide: Sequence[Condition]) -> int:
-    heights = sorted({one.occlusion.height for one in wide})
-    if len(heights) > 1:
+def _refuse_averaged_views(condition: Condition) -> None:
+    views = list(condition.config.features.test_views)
+    if views != [0]:
         raise ConfigError(
-            f"sweep: the bands are {' and '.join(map(str, heights))} rows high; name folders of "
-            "runs with bands of one height"
+            f"sweep: {condition.label} averages its predictions over views {views}, and networks "
+            "are tested under the bands on view 0 only; train them with features.test_views=[0]"
         )
-    return heights[0] if heights else _EYES.stop - _EYES.start
+
+
+def _the_same(values: Sequence[int], what: str, otherwise: int) -> int:
+    """Return the one value that all bands have, or `otherwise` if there are no bands."""
+    different = sorted(set(values))
+    if len(different) > 1:
+        raise ConfigError(
+            f"sweep: the {what} of the bands are {' and '.join(map(str, different))}; name folders "
+            "of runs that do not differ in it"
+        )
+    return different[0] if different else otherwise
 
 
 def _by_place(wide: Sequence[Condition], notes: list[str]) -> dict[tuple[str, int], Condition]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from fer_lit.analysis.conditions import Run
 from fer_lit.analysis.selection import Selection
@@ -16,7 +16,6 @@ from fer_lit.faces.views import FaceViews
 from fer_lit.feature_bank import faces_in_a_pass
 from fer_lit.networks.backbone import Backbone
 from fer_lit.networks.features import extract_features
-from fer_lit.networks.head import LinearHead
 from fer_lit.runs import one_line
 
 
@@ -37,7 +36,7 @@ class TrainedNetwork:
     name: str
     backbone: Backbone
     digest: str
-    head: LinearHead
+    head: nn.Module
     taps: dict[str, int]
     arithmetic: torch.dtype
     image_size: int
@@ -61,7 +60,7 @@ class TrainedNetwork:
         ]
         return {tap: torch.cat([batch[tap] for batch in batches]) for tap in self.taps}
 
-    def with_head(self, head: LinearHead) -> TrainedNetwork:
+    def with_head(self, head: nn.Module) -> TrainedNetwork:
         """Return the same backbone under another head."""
         return replace(self, head=head.requires_grad_(False).eval())
 

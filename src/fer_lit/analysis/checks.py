@@ -112,7 +112,7 @@ class _Checker:
         self._model = _FromFaces(network, device)
         # A stream of its own: a run's seed itself would give the head that it began with.
         seeds = np.random.SeedSequence([seed, _HEADS]).generate_state(_HEADS)
-        heads = [_with_random_head(network, int(own)) for own in seeds]
+        heads = [with_random_head(network, int(own)) for own in seeds]
         views = FaceViews(pixels, AS_THEY_ARE, network.image_size)
         self._maps, *self._random = map_faces([network, *heads], views, labels, settings, device)
 
@@ -192,12 +192,13 @@ class _FromFaces(nn.Module):
         return network.head(features).cpu()
 
 
-def _with_random_head(network: TrainedNetwork, seed: int) -> TrainedNetwork:
+def with_random_head(network: TrainedNetwork, seed: int) -> TrainedNetwork:
+    """Return the network with a head that has learnt nothing but how to standardise features."""
     head = copy.deepcopy(network.head)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         for module in head.modules():
-            if isinstance(module, nn.Linear):
+            if next(module.parameters(recurse=False), None) is not None:
                 module.reset_parameters()
     return network.with_head(head)
 

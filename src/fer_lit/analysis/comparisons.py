@@ -37,9 +37,9 @@ def occlusion_sets(conditions: Mapping[str, Condition]) -> dict[str, list[str]]:
 
 
 def protocol_pairs(conditions: Mapping[str, Condition]) -> list[Pair]:
-    """Return the pairs that differ in the split protocol only."""
+    """Return the pairs that differ in the split only, and are judged on the same part."""
     return [
         (a.label, b.label)
         for a, b in combinations(conditions.values(), 2)
-        if a.unsplit == b.unsplit and a.protocol != b.protocol
+        if a.unsplit == b.unsplit and a.protocol != b.protocol and a.has_test == b.has_test
     ]

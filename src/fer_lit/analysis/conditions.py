@@ -27,7 +27,8 @@ _NO_DIFFERENCE = (
     "model.save_backbone",
 )
 """Options, or their beginnings, that do not make two runs different conditions."""
-_NAMED_ANYWAY = ("recipe", "occlusion.", "data.split.")
+_SPLIT = "data.split."
+_NAMED_ANYWAY = ("recipe", "occlusion.", _SPLIT, "model.network", "model.weights")
 """Options, or their beginnings, that a recipe's name does not stand for."""
 
 
@@ -75,7 +76,7 @@ class Condition:
         label: the occlusion's name, and what else differs between the conditions: `none lr=0.003`.
         reference: label of the same without occlusion, whether or not there are runs of it.
         covered: label of the occlusion alone: its name, and what else differs about it.
-        unsplit: label of the same without the split protocol.
+        unsplit: label of the same without how the faces are split.
         occlusion: the band and its fill.
         runs: by seed, ascending.
     """
@@ -96,6 +97,11 @@ class Condition:
     def protocol(self) -> str:
         """How the faces are split."""
         return OmegaConf.select(self.config, PROTOCOL)
+
+    @property
+    def has_test(self) -> bool:
+        """Whether it is judged on a part of the faces that was set aside as a test."""
+        return next(iter(self.runs.values())).has_test
 
     @property
     def same_faces(self) -> bool:
@@ -138,7 +144,7 @@ def group_runs(runs: Sequence[Run]) -> tuple[dict[str, Condition], list[str]]:
 def _telling_options(runs: Sequence[Run]) -> list[str]:
     """Return the options that make conditions of the runs.
 
-    What follows from the recipe is not among them: the recipe's name says it all.
+    What follows from the recipe is not among them, since its name says it; what was typed is.
     """
     recipes: dict[str, list[Run]] = {}
     for run in runs:
@@ -149,7 +155,7 @@ def _telling_options(runs: Sequence[Run]) -> list[str]:
         if not option.startswith(_NO_DIFFERENCE)
         and (
             _differs(option, runs)
-            if option.startswith(_NAMED_ANYWAY)
+            if option.startswith(_NAMED_ANYWAY) or _typed_differently(option, runs)
             else any(_differs(option, own) for own in recipes.values())
         )
     ]
@@ -157,6 +163,27 @@ def _telling_options(runs: Sequence[Run]) -> list[str]:
 
 def _differs(option: str, runs: Iterable[Run]) -> bool:
     return len({_shown_value(run, option) for run in runs}) > 1
+
+
+def _typed_differently(option: str, runs: Sequence[Run]) -> bool:
+    """Return whether the option, or a group that it is in, was given other values by hand."""
+    typed = [
+        {name: value for name, value in _typed(run).items() if _is_about(name, option)}
+        for run in runs
+    ]
+    return any(one != typed[0] for one in typed)
+
+
+def _is_about(name: str, option: str) -> bool:
+    if name == "model":  # chooses the network, which is named anyway
+        return False
+    return f"{option}.".startswith(f"{name}.") or name.startswith(f"{option}.")
+
+
+def _typed(run: Run) -> dict[str, str]:
+    """Return the options and groups that were given on the command line: name → value."""
+    given = (argument.lstrip("+").partition("=") for argument in run.provenance["command"][1:])
+    return {name: value for name, equals, value in given if equals}
 
 
 def _name(condition: Condition) -> str:
@@ -171,15 +198,21 @@ def _condition(label: str, seeds: Mapping[int, Run], varied: Sequence[str]) -> C
         label,
         _label("none", run, _without_band(varied)),
         _label(config.occlusion.name, run, _of_band(telling)),
-        _label(config.occlusion.name, run, [one for one in telling if one != PROTOCOL]),
+        _label(config.occlusion.name, run, [o for o in telling if not o.startswith(_SPLIT)]),
         Occlusion(**config.occlusion),
         dict(sorted(seeds.items())),
     )
 
 
 def _telling(config: DictConfig, varied: Sequence[str]) -> list[str]:
-    """Return the options that tell a run from others; what fills no band tells nothing."""
-    return list(varied) if config.occlusion.height else _without_band(varied)
+    """Return the options that tell a run from others.
+
+    What fills no band tells nothing, nor do shares of faces where the data set has its own parts.
+    """
+    telling = list(varied) if config.occlusion.height else _without_band(varied)
+    if OmegaConf.select(config, PROTOCOL) != "official":
+        return telling
+    return [option for option in telling if option == PROTOCOL or not option.startswith(_SPLIT)]
 
 
 def _without_band(options: Sequence[str]) -> list[str]:

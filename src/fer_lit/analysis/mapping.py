@@ -176,7 +176,7 @@ class _ConditionMapper:
             for (other, _), network in material.networks.items()
             if _trunk_key(network, settings.layer) in by_key
         }
-        # Several trunks are of random or fine-tuned weights, each compiled for next to nothing.
+        # Several trunks are of random or fine-tuned weights, none of them worth compiling.
         pixels = photographs * len(sharing) * size**2 if len(by_key) == 1 else 0
         self._trunks = {
             key: _trunk(network, settings.layer, self._device, pixels)

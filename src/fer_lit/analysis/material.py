@@ -17,7 +17,10 @@ from fer_lit.faces import load_faces
 from fer_lit.faces.face_set import FaceSet
 
 HeldOut = dict[tuple[str, int], np.ndarray]
-"""By condition and seed of a network: which faces it did not train on, bool, (faces,)."""
+"""By condition and seed of a network: which faces it is judged on, bool, (faces,).
+
+Those of the test part, or else of the validation part; it has trained on none of them.
+"""
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class Material:
 
     @cached_property
     def held_out(self) -> HeldOut:
-        """Which faces each network did not train on."""
+        """Which faces each network is judged on."""
         position = {name: index for index, name in enumerate(self.faces.names)}
         held_out = {}
         for label, seed in self.networks:

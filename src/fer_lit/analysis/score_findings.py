@@ -17,7 +17,7 @@ def accuracy_statements(
     accuracies: Sequence[Row], drops: Sequence[Row], tests: Sequence[Row], seed_tests: Sequence[Row]
 ) -> list[Statement]:
     """Return what the networks achieve, and what each occlusion costs."""
-    overlapping = [_over_faces(row) for row in accuracies if row["mean_low"] is None]
+    single = [_over_faces(row) for row in accuracies if row["mean_low"] is None]
     repeated = [_over_splits(row) for row in accuracies if row["mean_low"] is not None]
     texts = []
     if repeated:
@@ -26,8 +26,8 @@ def accuracy_statements(
             f"Accuracy on faces not trained on, mean over {' or '.join(map(str, numbers))} seeds "
             f"with its 95 % interval: {', '.join(repeated)}."
         )
-    if overlapping:
-        texts.append(f"Accuracy on faces not trained on: {', '.join(overlapping)}.")
+    if single:
+        texts.append(f"Accuracy on faces not trained on: {', '.join(single)}.")
     texts += [_cost(row, tests, seed_tests) for row in drops if row["emotion"] == "all"]
     return [Statement(text, None) for text in texts]
 

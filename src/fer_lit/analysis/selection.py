@@ -154,8 +154,8 @@ def _notes_on_splits(conditions: Mapping[str, Condition]) -> list[str]:
     chance = "the initial head and the order of the batches" if official else "the training"
     return [
         f"the seeds of {', '.join(same)} are tested on the same faces, so that their spread is "
-        f"only that of {chance}: there is no interval over seeds, and those of accuracies are over "
-        "the faces"
+        f"only that of {chance}: there is no interval over seeds; accuracies, their intervals over "
+        "faces and paired tests are those of the lowest seed's network"
     ]
 
 

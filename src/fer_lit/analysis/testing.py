@@ -9,8 +9,12 @@ import torch
 from torch import Tensor
 
 from fer_lit.analysis.checkpoints import Networks
+from fer_lit.analysis.mapping import covered_views
 from fer_lit.analysis.material import Material
 from fer_lit.analysis.predictions import Predictions
+from fer_lit.feature_bank import faces_in_a_pass
+from fer_lit.networks.compilation import Extractor, feature_extractor
+from fer_lit.occlusion import Occlusion
 
 Key = tuple[str, int]
 """Condition and seed of a network."""
@@ -29,14 +33,14 @@ def sharing_features(networks: Networks) -> list[list[Key]]:
 
 
 def faces_to_test(material: Material, group: Sequence[Key]) -> np.ndarray:
-    """Return the faces that a network of the group did not train on: indices, int64, ascending."""
+    """Return the faces that a network of the group is judged on: indices, int64, ascending."""
     return np.flatnonzero(np.any([material.held_out[key] for key in group], axis=0))
 
 
 def predict(
     material: Material, group: Sequence[Key], read: Read, batch: int
 ) -> dict[Key, Predictions]:
-    """Let each network of a group predict the faces that it did not train on.
+    """Let each network of a group predict the faces that it is judged on.
 
     Args:
         material: photographs and networks.
@@ -53,6 +57,47 @@ def predict(
             tapped = {tap: values[own] for tap, values in features.items()}
             found[key].append(material.networks[key].probabilities(tapped).cpu().numpy())
     return {key: _predictions(material, key, np.concatenate(found[key])) for key in group}
+
+
+def group_extractor(material: Material, group: Sequence[Key], passes: int) -> Extractor:
+    """Return what reads features of the group's backbone, compiled if the passes are worth it."""
+    network = material.networks[group[0]]
+    return feature_extractor(
+        network.backbone,
+        network.taps,
+        network.arithmetic,
+        material.device,
+        faces_in_a_pass(material.device, network.image_size),
+        network.image_size,
+        passes * network.image_size**2,
+    )
+
+
+def predict_directly(
+    material: Material,
+    group: Sequence[Key],
+    occlusion: Occlusion,
+    extract: Extractor,
+    advance: Callable[[int], None],
+) -> dict[Key, Predictions]:
+    """Let each network of a group predict under an occlusion, and keep no features.
+
+    Args:
+        material: photographs and networks.
+        group: networks that share their features.
+        occlusion: to test under.
+        extract: see `group_extractor`.
+        advance: told how many faces have gone through the network.
+    """
+    size = material.networks[group[0]].image_size
+    views = covered_views(material.faces, occlusion, size)
+
+    def read(indices: Tensor) -> dict[str, Tensor]:
+        features = extract(views(indices, 0))
+        advance(len(indices))
+        return features
+
+    return predict(material, group, read, faces_in_a_pass(material.device, size))
 
 
 def _predictions(material: Material, key: Key, probabilities: np.ndarray) -> Predictions:

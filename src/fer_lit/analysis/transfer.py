@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from statistics import mean, stdev
 from typing import Any
@@ -9,9 +10,18 @@ from typing import Any
 from fer_lit.analysis.checkpoints import TrainedNetwork
 from fer_lit.analysis.mapping import covered_views
 from fer_lit.analysis.material import Material
-from fer_lit.analysis.testing import faces_to_test, predict, sharing_features
+from fer_lit.analysis.predictions import Predictions
+from fer_lit.analysis.testing import (
+    Key,
+    faces_to_test,
+    group_extractor,
+    predict,
+    predict_directly,
+    sharing_features,
+)
 from fer_lit.feature_bank import FeatureBank
 from fer_lit.occlusion import Occlusion
+from fer_lit.progress import image_progress
 
 Accuracies = dict[str, list[float]]
 """Accuracies, 0–1, of the single networks of each condition."""
@@ -19,9 +29,10 @@ _READ_AT_A_TIME = 4096  # faces, which bounds the memory
 
 
 def transfer_table(material: Material) -> list[dict[str, Any]]:
-    """Test each network on its validation faces under every condition's occlusion.
+    """Test each network under every condition's occlusion, on the faces it is judged on, view 0.
 
-    Features come from the feature bank; those that are not there are computed and kept.
+    Features of frozen backbones come from the feature bank; those that are not there are computed
+    and kept. Those of fine-tuned ones would serve nobody else, and are not.
 
     Returns:
         A row for each condition that networks were trained under and each occlusion: `trained`,
@@ -30,7 +41,11 @@ def transfer_table(material: Material) -> list[dict[str, Any]]:
     """
     conditions = material.conditions
     occlusions = {one.covered: one.occlusion for one in conditions.values()}
-    tested = {name: _accuracies(material, occlusion) for name, occlusion in occlusions.items()}
+    tested: dict[str, Accuracies] = {name: {} for name in occlusions}
+    for group in sharing_features(material.networks):
+        for name, predictions in _under_each(material, group, occlusions):
+            for (label, _), own in predictions.items():
+                tested[name].setdefault(label, []).append(float(own.right.mean()))
     return [
         {
             "trained": label,
@@ -45,15 +60,22 @@ def transfer_table(material: Material) -> list[dict[str, Any]]:
     ]
 
 
-def _accuracies(material: Material, occlusion: Occlusion) -> Accuracies:
-    accuracies: Accuracies = {}
-    for group in sharing_features(material.networks):
-        bank = _bank(material, material.networks[group[0]], occlusion)
-        bank.fill({0: faces_to_test(material, group)})
-        predicted = predict(material, group, partial(bank.read, view=0), _READ_AT_A_TIME)
-        for (label, _), predictions in predicted.items():
-            accuracies.setdefault(label, []).append(float(predictions.right.mean()))
-    return accuracies
+def _under_each(
+    material: Material, group: Sequence[Key], occlusions: Mapping[str, Occlusion]
+) -> Iterator[tuple[str, dict[Key, Predictions]]]:
+    faces = faces_to_test(material, group)
+    if material.conditions[group[0][0]].config.model.freeze == "all":
+        for name, occlusion in occlusions.items():
+            bank = _bank(material, material.networks[group[0]], occlusion)
+            bank.fill({0: faces})
+            read = partial(bank.read, view=0)
+            yield name, predict(material, group, read, _READ_AT_A_TIME)
+        return
+    passes = len(faces) * len(occlusions)
+    extract = group_extractor(material, group, passes)
+    with image_progress("Testing under occlusions", passes) as advance:
+        for name, occlusion in occlusions.items():
+            yield name, predict_directly(material, group, occlusion, extract, advance)
 
 
 def _bank(material: Material, network: TrainedNetwork, occlusion: Occlusion) -> FeatureBank:
