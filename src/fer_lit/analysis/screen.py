@@ -30,7 +30,7 @@ def show(folder: Path, results: Results) -> None:
 
 def _accuracies(rows: list[Row]) -> Table:
     table = Table(title="Accuracy in %, each photograph once", box=box.SIMPLE)
-    table.add_column("condition")
+    table.add_column("condition", overflow="fold")
     for name in ("seeds", "faces", "accuracy", "mean ± sd over seeds"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
@@ -53,7 +53,7 @@ def _spread(row: Row) -> str:
 def _checks(rows: list[Row]) -> Table:
     table = Table(title="Can the maps be trusted?", box=box.SIMPLE)
     for name in ("check", "condition", "verdict", "found", "wanted"):
-        table.add_column(name)
+        table.add_column(name, overflow="fold")
     for row in rows:
         colour = {"pass": "green", "fail": "red"}.get(row["verdict"], "yellow")
         verdict = f"[{colour}]{escape(row['verdict'])}[/]"
