@@ -15,13 +15,14 @@ from torch import nn
 from fer_lit.analysis.attention import (
     MapMaker,
     MapSettings,
-    choose_layer,
     map_settings,
+    notes_on_method,
     trunk_taps,
 )
 from fer_lit.analysis.checkpoints import TrainedNetwork
 from fer_lit.analysis.checks import with_random_head
 from fer_lit.analysis.command import METHODS
+from fer_lit.analysis.layer import choose_layer
 from fer_lit.errors import ConfigError
 from fer_lit.networks.backbone import pool
 from fer_lit.networks.features import extract_features
@@ -165,6 +166,15 @@ def test_nothing_of_the_network_changes():
     assert trained.backbone.digest() == trained.digest
     assert all(parameter.grad is None for parameter in trained.backbone.parameters())
     assert all((value == before[name]).all() for name, value in trained.head.state_dict().items())
+
+
+def test_methods_that_average_over_places_are_warned_of_where_heads_read_places_apart():
+    pooled, in_place = network(), network(taps={"inception3b": 2})
+    assert notes_on_method("gradcam", [pooled]) == notes_on_method("hirescam", [in_place]) == []
+    (note,) = notes_on_method("gradcam", [pooled, in_place])
+    assert "method=hirescam" in note
+    (note,) = notes_on_method("eigencam", [pooled])
+    assert "sign" in note
 
 
 def test_a_random_head_keeps_nothing_that_was_learnt_but_how_to_standardise():

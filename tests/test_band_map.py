@@ -275,4 +275,5 @@ def test_the_real_sweep_names_its_runs_after_their_rows(tmp_path):
     assert process.returncode == 0, process.stdout + process.stderr
     runs = {path.parent.name for path in tmp_path.glob("outputs/sweeps/*/*/predictions.csv")}
     assert runs == {"0_band0_seed0", "1_band38_seed0"}
-    assert process.stdout.splitlines()[-1] == "Next: python analyze.py band_map=true"
+    following = "Next: python train.py occlusion=none experiment=band_map data=synthetic"
+    assert process.stdout.splitlines()[-1].startswith(following)

@@ -9,7 +9,7 @@ import numpy as np
 from omegaconf import DictConfig
 
 from fer_lit.analysis import findings, illustrations
-from fer_lit.analysis.attention import MapSettings, map_settings
+from fer_lit.analysis.attention import MapSettings, map_settings, notes_on_method
 from fer_lit.analysis.band_map import map_bands
 from fer_lit.analysis.checks import check_maps
 from fer_lit.analysis.examples import draw_single_photographs
@@ -110,10 +110,7 @@ def _look(
             "there are no maps: no photograph is held out from training in every condition"
         )
         return
-    if settings.method == "eigencam":
-        results.notes.append(
-            "eigencam asks neither the head nor the emotion, and the sign of its maps is arbitrary"
-        )
+    results.notes += notes_on_method(settings.method, material.networks.values())
     _announce(material, indices, settings)
     with watch.measure("maps"):
         mapped = map_photographs(material, indices, settings)

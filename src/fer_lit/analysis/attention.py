@@ -6,7 +6,7 @@ photograph, without gradients, and serves every head that was trained on the sam
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -23,13 +23,13 @@ from torch import Tensor, nn
 
 from fer_lit.analysis.checkpoints import Networks, TrainedNetwork
 from fer_lit.analysis.command import METHODS
+from fer_lit.analysis.layer import choose_layer, map_side
 from fer_lit.errors import ConfigError
 from fer_lit.networks.backbone import pool
-from fer_lit.networks.blocks import BLOCKS, map_size
+from fer_lit.networks.blocks import BLOCKS
 
-SMALLEST_SIDE = 5
-"""Height from which a map's cell is no higher than a band, 10 of 48 rows."""
-
+AVERAGING = ("gradcam", "gradcam++", "xgradcam")
+"""Methods that give a channel one weight for all places."""
 _SCORES = {"logit": ClassifierOutputTarget, "probability": ClassifierOutputSoftmaxTarget}
 
 
@@ -69,78 +69,22 @@ def map_settings(cfg: DictConfig, networks: Networks) -> tuple[MapSettings | Non
     return MapSettings(layer, cfg.method, cfg.target, cfg.score), []
 
 
-def choose_layer(layer: str | None, networks: Collection[TrainedNetwork]) -> str:
-    """Return the block to map: the one asked for, or the deepest that all heads read in place.
+def notes_on_method(method: str, networks: Iterable[TrainedNetwork]) -> list[str]:
+    """Return what to know about a method's maps of these networks.
 
-    In place means that its map has `SMALLEST_SIDE` cells a side or more.
-
-    Raises:
-        ConfigError: a head reads nothing from there on, or the map is too small to tell bands
-            apart, or the networks' maps have different sizes.
+    Grad-CAM weighs a channel by its gradient averaged over the map, which is right for a head that
+    reads the channel's average; Draelos and Carin, "Use HiResCAM instead of Grad-CAM for faithful
+    explanations of convolutional neural networks" (2020), show that it is not for others.
     """
-    if layer is None:
-        return _deepest_read(networks)
-    for network in networks:
-        last = max(network.taps, key=BLOCKS.index)
-        if BLOCKS.index(layer) > BLOCKS.index(last):
-            raise ConfigError(
-                f"layer={layer}: the head reads nothing after {last}; name that block or one "
-                "before it"
-            )
-    sides = _sides(layer, networks)
-    if len(sides) > 1:
-        raise ConfigError(
-            f"layer={layer}: the runs' maps have different sizes ({_cells(sides)}); "
-            f"{_other_layer(networks)}"
-        )
-    if max(sides) < SMALLEST_SIDE:
-        raise ConfigError(
-            f"layer={layer}: its map of {_cells(sides)} cells cannot tell eyes, nose and mouth "
-            f"apart; {_other_layer(networks)}"
-        )
-    return layer
-
-
-def _deepest_read(networks: Collection[TrainedNetwork]) -> str:
-    read = set.intersection(*(set(network.taps) for network in networks))
-    found = _deepest([block for block in BLOCKS if block in read], networks)
-    if found is None:
-        raise ConfigError(
-            "layer: no block that all heads read has a map of the same size in all runs that can "
-            f"tell eyes, nose and mouth apart; {_other_layer(networks)}"
-        )
-    return found
-
-
-def _other_layer(networks: Collection[TrainedNetwork]) -> str:
-    """Return advice: the deepest block that goes with all runs, whether heads read it or not."""
-    shallowest = min(max(map(BLOCKS.index, network.taps)) for network in networks)
-    found = _deepest(BLOCKS[: shallowest + 1], networks)
-    if found is None:
-        return "analyse the sweeps one at a time"
-    return f"the deepest that goes with all is layer={found} ({_cells(_sides(found, networks))})"
-
-
-def _deepest(blocks: Sequence[str], networks: Collection[TrainedNetwork]) -> str | None:
-    """Return the last block whose maps are large enough and of one size, if there is one."""
-    for block in reversed(blocks):
-        sides = _sides(block, networks)
-        if len(sides) == 1 and min(sides) >= SMALLEST_SIDE:
-            return block
-    return None
-
-
-def _sides(layer: str, networks: Collection[TrainedNetwork]) -> set[int]:
-    return {map_side(layer, network) for network in networks}
-
-
-def _cells(sides: Collection[int]) -> str:
-    return ", ".join(f"{side}×{side}" for side in sorted(sides))
-
-
-def map_side(layer: str, network: TrainedNetwork) -> int:
-    """Return the height and width of a block's output in cells."""
-    return map_size(network.name, layer, network.image_size)
+    if method == "eigencam":
+        return ["eigencam asks neither the head nor the emotion; its maps' sign is arbitrary"]
+    in_place = any(grid > 1 for network in networks for grid in network.taps.values())
+    if method in AVERAGING and in_place:
+        return [
+            f"a head here reads places of the face apart, and {method} averages gradients over "
+            "them, so that its maps may mislead: method=hirescam and layercam do not average"
+        ]
+    return []
 
 
 class MapMaker:

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fer_lit.analysis.attention import MapMaker, MapSettings, map_side, trunk_taps
+from fer_lit.analysis.attention import MapMaker, MapSettings, trunk_taps
 from fer_lit.analysis.averages import Attention, ConditionAverage, collect, enlargement
 from fer_lit.analysis.checkpoints import TrainedNetwork
+from fer_lit.analysis.layer import map_side
 from fer_lit.analysis.material import HeldOut, Material
 from fer_lit.augmentation import AS_THEY_ARE
 from fer_lit.faces.face_set import SIZE, FaceSet

@@ -15,11 +15,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from fer_lit.analysis.attention import MapSettings, choose_layer
+from fer_lit.analysis.attention import MapSettings
 from fer_lit.analysis.averages import enlarge, scale
 from fer_lit.analysis.checkpoints import Networks, TrainedNetwork, load_networks
 from fer_lit.analysis.figures.faces import Seen, draw_own_picture
 from fer_lit.analysis.figures.files import save_figure
+from fer_lit.analysis.layer import choose_layer
 from fer_lit.analysis.mapping import map_faces
 from fer_lit.analysis.selection import Selection
 from fer_lit.augmentation import AS_THEY_ARE
