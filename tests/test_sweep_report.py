@@ -16,6 +16,10 @@ from fer_lit.sweep_report import next_command
         (["-m", "occlusion=none,eyes"], "analyze.py"),
         (["experiment=band_map", "occlusion=none"], "analyze.py band_map=true 'sweep=[SWEEP,RUN]'"),
         (["-m", "experiment=band_map"], "train.py occlusion=none experiment=band_map"),
+        (
+            ["-m", "hydra.sweeper.params=null", "occlusion=band", "experiment=band_map"],
+            "train.py occlusion=none experiment=band_map",
+        ),
         (["occlusion=none,eyes", "output=/my runs", "-m"], "analyze.py 'output=/my runs'"),
     ],
 )

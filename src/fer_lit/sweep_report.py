@@ -64,8 +64,10 @@ def next_command(arguments: Sequence[str]) -> str:
 
     For a band map, whose bands come first, the network that sees whole faces, and then the map.
     """
-    kept = [argument for argument in arguments if argument not in ("-m", "--multirun")]
-    one_run, band_map = len(kept) == len(arguments), "experiment=band_map" in kept
+    added = ("-m", "--multirun", "hydra.sweeper.params=null")  # the last by `train_command`
+    kept = [argument for argument in arguments if argument not in added]
+    one_run = not {"-m", "--multirun"} & set(arguments)
+    band_map = "experiment=band_map" in kept
     others = [argument for argument in kept if not argument.startswith("occlusion")]
     where = [argument for argument in kept if argument.startswith("output=")]
     if one_run and band_map:
