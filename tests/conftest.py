@@ -1,8 +1,13 @@
 """What several tests need."""
 
+import os
 from pathlib import Path
 
 import pytest
+
+# Read when torch is imported, here and in the programs that tests start: two test processes with
+# two threads each would wait for each other on two cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 SHARED = Path(__file__).parents[2] / "shared"
 
