@@ -7,20 +7,20 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from fer_lit import commandline, train_command
+from fer_lit.cli import common, train
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
 def job(cfg: DictConfig) -> float:
     """Train one network: the only one, or one job of a sweep."""
-    from fer_lit.training import train  # late: help and wrong options must not wait for torch
+    from fer_lit import training  # late: help and wrong options must not wait for torch
 
     hydra_cfg = HydraConfig.get()
-    train_command.exact_taps(cfg, hydra_cfg.overrides.task)
+    train.exact_taps(cfg, hydra_cfg.overrides.task)
     sweep = Path(hydra_cfg.sweep.dir).name if hydra_cfg.mode == RunMode.MULTIRUN else None
     resolved = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
-    return train(OmegaConf.create(resolved), Path(hydra_cfg.runtime.output_dir), sweep)
+    return training.train(OmegaConf.create(resolved), Path(hydra_cfg.runtime.output_dir), sweep)
 
 
 if __name__ == "__main__":
-    commandline.run(job, Path(__file__).parent.absolute() / "conf", train_command.checked)
+    common.run(job, Path(__file__).parent.absolute() / "conf", train.checked)

@@ -13,13 +13,13 @@ import torch
 from contenders import BATCH, CLASSES, TAP, Material, Round, device, finish
 from omegaconf import OmegaConf
 
-from fer_lit.augmentation import Augmentation
+from fer_lit.faces.augmentation import Augmentation
 from fer_lit.faces.datamodule import FaceDataModule
 from fer_lit.faces.decoding import load_photographs
+from fer_lit.faces.occlusion import Occlusion
 from fer_lit.faces.split import split_faces
-from fer_lit.feature_bank import FeatureBank
-from fer_lit.networks import compilation
-from fer_lit.occlusion import Occlusion
+from fer_lit.feature_bank import compilation
+from fer_lit.feature_bank.bank import FeatureBank
 from fer_lit.precision import choose_precision
 
 _CONF = Path(__file__).parents[1] / "conf"

@@ -25,20 +25,20 @@ from fer_lit.analysis.attention import MapSettings, trunk_taps
 from fer_lit.analysis.checkpoints import TrainedNetwork
 from fer_lit.analysis.mapping import map_faces, map_photographs
 from fer_lit.analysis.material import Material
-from fer_lit.analysis.predictions import Predictions
 from fer_lit.analysis.selection import Condition, Run, Selection
-from fer_lit.augmentation import AS_THEY_ARE
+from fer_lit.faces.augmentation import AS_THEY_ARE
 from fer_lit.faces.face_set import FaceSet
+from fer_lit.faces.occlusion import Occlusion
 from fer_lit.faces.synthetic import draw_faces
 from fer_lit.faces.views import FaceViews
-from fer_lit.feature_bank import faces_in_a_pass
-from fer_lit.heap import large_blocks_kept
+from fer_lit.feature_bank.bank import faces_in_a_pass
+from fer_lit.feature_bank.compilation import WORTHWHILE_PIXELS, feature_extractor
+from fer_lit.feature_bank.malloc import large_blocks_kept
 from fer_lit.networks.backbone import pool
-from fer_lit.networks.compilation import WORTHWHILE_PIXELS, feature_extractor
 from fer_lit.networks.head import LinearHead
 from fer_lit.networks.weights import build_backbone, calibrate_batch_norm
-from fer_lit.occlusion import Occlusion
 from fer_lit.precision import choose_device, choose_precision
+from fer_lit.runs.predictions import Predictions
 
 CLASSES = ("angry", "happy", "neutral")
 LAYER = "inception5b"

@@ -12,8 +12,8 @@ from PIL import Image
 from report import cores
 from safetensors.torch import save_file
 
-from fer_lit.augmentation import AS_THEY_ARE
 from fer_lit.errors import ConfigError
+from fer_lit.faces.augmentation import AS_THEY_ARE
 from fer_lit.faces.listing import list_photographs
 from fer_lit.faces.pictures import decode_pictures
 from fer_lit.faces.synthetic import draw_faces

@@ -12,7 +12,7 @@ from jobs import CONDITIONS
 from program import PAPER_FACES, SMALL, Program
 from report import environment, markdown_table
 
-from fer_lit.runs import read_sweep
+from fer_lit.runs.folder import read_sweep
 
 
 class Case(NamedTuple):

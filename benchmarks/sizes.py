@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from program import Program
 from report import environment, markdown_table
 
-from fer_lit.runs import read_sweep
-from fer_lit.summary import summary_rows
+from fer_lit.runs.folder import read_sweep
+from fer_lit.runs.summary import summary_rows
 
 SIZES = (64, 96, 112, 160, 224)
 

@@ -8,12 +8,12 @@ from typing import Any
 import lightning as L
 import pytest
 
-from fer_lit.augmentation import Augmentation
 from fer_lit.classifier import EmotionClassifier
+from fer_lit.faces.augmentation import Augmentation
 from fer_lit.faces.datamodule import FaceDataModule
+from fer_lit.faces.occlusion import Occlusion
 from fer_lit.faces.split import split_faces
 from fer_lit.faces.synthetic import draw_faces
-from fer_lit.occlusion import Occlusion
 
 CLASSES = ["angry", "happy", "neutral"]
 

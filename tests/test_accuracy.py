@@ -16,10 +16,9 @@ from fer_lit.analysis.accuracy import (
     pooled,
 )
 from fer_lit.analysis.confusion import confusion_matrices, confusion_table
-from fer_lit.analysis.predictions import Predictions, read_predictions
 from fer_lit.errors import ConfigError
 from fer_lit.files import write_csv
-from fer_lit.results import prediction_rows
+from fer_lit.runs.predictions import Predictions, prediction_rows, read_predictions
 
 EMOTIONS = ["angry", "happy", "neutral"]
 

@@ -21,8 +21,8 @@ from fer_lit.analysis.attention import (
 )
 from fer_lit.analysis.checkpoints import TrainedNetwork
 from fer_lit.analysis.checks import with_random_head
-from fer_lit.analysis.command import METHODS
 from fer_lit.analysis.layer import choose_layer
+from fer_lit.cli.analyze import METHODS
 from fer_lit.errors import ConfigError
 from fer_lit.networks.backbone import pool
 from fer_lit.networks.features import extract_features

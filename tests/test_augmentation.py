@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from omegaconf import OmegaConf
 from torch import Tensor
 
-from fer_lit.augmentation import Augmentation, resample
+from fer_lit.faces.augmentation import Augmentation, resample
 from fer_lit.faces.views import FaceViews
 
 CONF = Path(__file__).parents[1] / "conf" / "augmentation"

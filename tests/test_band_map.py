@@ -5,18 +5,18 @@ import pytest
 from command import train
 from hydra import initialize_config_dir
 from test_analysis_figures import BANDS, EMOTIONS, SEVEN, assert_readable
+from test_options import CONF
 from test_selection import run
-from test_validation import CONF
 
-from fer_lit import train_command
-from fer_lit.analysis import command
 from fer_lit.analysis.band_findings import band_statements
 from fer_lit.analysis.band_map import band_table
 from fer_lit.analysis.band_runs import WITHOUT, Place, find_bands, own_predictions
 from fer_lit.analysis.figures.band_map import draw_band_map
-from fer_lit.analysis.predictions import Predictions
 from fer_lit.analysis.selection import select_runs
+from fer_lit.cli import analyze as analyze_command
+from fer_lit.cli import train as train_command
 from fer_lit.errors import ConfigError
+from fer_lit.runs.predictions import Predictions
 
 POSITIONS = [(f"band{top}", 10) for top in range(0, 39, 2)]
 
@@ -262,7 +262,7 @@ def test_own_pictures_and_a_band_map_are_two_analyses():
         initialize_config_dir(str(CONF), version_base="1.3"),
         pytest.raises(ConfigError, match="band_map=true: leave out images"),
     ):
-        command.checked(["band_map=true", "images=me.jpg"])
+        analyze_command.checked(["band_map=true", "images=me.jpg"])
 
 
 def test_the_real_sweep_names_its_runs_after_their_rows(tmp_path):

@@ -8,9 +8,9 @@ from functools import partial
 import pytest
 import torch
 
-from fer_lit.networks import compilation
+from fer_lit.feature_bank import compilation
+from fer_lit.feature_bank.compilation import WORTHWHILE_PIXELS, feature_extractor
 from fer_lit.networks.backbone import Backbone
-from fer_lit.networks.compilation import WORTHWHILE_PIXELS, feature_extractor
 from fer_lit.networks.features import extract_features
 from fer_lit.networks.weights import build_backbone
 

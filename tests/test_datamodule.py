@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from fer_lit.augmentation import Augmentation
+from fer_lit.faces.augmentation import Augmentation
 from fer_lit.faces.datamodule import FaceDataModule
 from fer_lit.faces.face_set import FaceSet
+from fer_lit.faces.occlusion import Occlusion, occlude
 from fer_lit.faces.split import split_faces
 from fer_lit.faces.synthetic import draw_faces
 from fer_lit.faces.views import FaceViews
-from fer_lit.occlusion import Occlusion, occlude
 
 MATLAB = Augmentation(flip=0.5, translate=30, scale=(0.9, 1.1), seed=0)
 OFF = Augmentation(flip=0, translate=0, scale=(1, 1), seed=0)

@@ -13,17 +13,17 @@ import numpy as np
 import pytest
 import torch
 
-from fer_lit import feature_bank
-from fer_lit.augmentation import Augmentation
 from fer_lit.errors import ConfigError
+from fer_lit.faces.augmentation import Augmentation
 from fer_lit.faces.face_set import FaceSet
+from fer_lit.faces.occlusion import Occlusion, occlude
 from fer_lit.faces.synthetic import draw_faces
 from fer_lit.faces.views import FaceViews
-from fer_lit.feature_bank import FeatureBank
+from fer_lit.feature_bank import bank as feature_bank
+from fer_lit.feature_bank.bank import FeatureBank
 from fer_lit.networks.backbone import Backbone
 from fer_lit.networks.features import extract_features
 from fer_lit.networks.googlenet_caffe import googlenet_caffe
-from fer_lit.occlusion import Occlusion, occlude
 
 # The other processes import this file: what only the tests need, they import themselves.
 

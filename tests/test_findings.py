@@ -8,7 +8,7 @@ import numpy as np
 from fer_lit.analysis.averages import ConditionAverage, collect
 from fer_lit.analysis.findings import check_statements, paper_statements
 from fer_lit.analysis.mapping import MappedPhotographs
-from fer_lit.occlusion import Occlusion
+from fer_lit.faces.occlusion import Occlusion
 
 PAPERS = {
     name: Occlusion(name, top, height, 0, 48, "noise", 0)

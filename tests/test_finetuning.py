@@ -22,7 +22,7 @@ from fer_lit.networks.blocks import BLOCKS, trained_blocks
 from fer_lit.networks.features import extract_features
 from fer_lit.networks.parameter_groups import parameter_groups
 from fer_lit.networks.weights import build_backbone, calibrate_batch_norm
-from fer_lit.runs import read_run
+from fer_lit.runs.folder import read_run
 
 NETWORKS = ("googlenet", "googlenet_caffe")
 

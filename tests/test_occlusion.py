@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.stats import chisquare
 
 from fer_lit.errors import ConfigError
-from fer_lit.occlusion import FILLS, Occlusion, occlude
+from fer_lit.faces.occlusion import FILLS, Occlusion, occlude
 
 CONF = Path(__file__).parents[1] / "conf" / "occlusion"
 NAMES = sorted(path.stem for path in CONF.glob("*.yaml"))

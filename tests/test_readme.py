@@ -10,7 +10,7 @@ from hydra import initialize_config_dir
 from PIL import Image
 from safetensors.torch import save_file
 
-from fer_lit.analysis import command
+from fer_lit.cli import analyze as analyze_command
 from fer_lit.networks.googlenet_caffe import published_name
 from fer_lit.networks.weights import build_backbone
 
@@ -82,7 +82,7 @@ def test_a_train_line_runs(arguments, folder):
 def test_an_analyze_line_has_right_options(arguments):
     """What an analysis does is in test_analyze.py."""
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        assert command.checked(arguments) == arguments
+        assert analyze_command.checked(arguments) == arguments
 
 
 def test_there_are_analyze_lines():

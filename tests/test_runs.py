@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 
 from fer_lit.errors import ConfigError
 from fer_lit.files import replacing, write_csv, write_json, write_text
-from fer_lit.runs import RunFolder, one_line, read_run, read_sweep
+from fer_lit.runs.folder import RunFolder, one_line, read_run, read_sweep
 
 CFG = OmegaConf.create({"seed": 0, "occlusion": {"name": "none"}})
 

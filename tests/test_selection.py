@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from hydra import initialize_config_dir
 from omegaconf import OmegaConf
-from test_validation import CONF, changed
+from test_options import CONF, changed
 
-from fer_lit.analysis import command
 from fer_lit.analysis.selection import select_runs
+from fer_lit.cli import analyze as analyze_command
 from fer_lit.errors import ConfigError
 from fer_lit.files import write_csv, write_json, write_text
 
@@ -192,5 +192,5 @@ def test_wrong_options_end_in_one_line(argument, message):
         initialize_config_dir(str(CONF), version_base="1.3"),
         pytest.raises(ConfigError, match=message) as error,
     ):
-        command.checked([argument])
+        analyze_command.checked([argument])
     assert "\n" not in str(error.value)

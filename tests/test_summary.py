@@ -6,8 +6,9 @@ import pytest
 from omegaconf import OmegaConf
 
 from fer_lit.files import write_json
-from fer_lit.runs import read_run
-from fer_lit.summary import PAPER_ACCURACY, markdown, summary_rows
+from fer_lit.paper import ACCURACY
+from fer_lit.runs.folder import read_run
+from fer_lit.runs.summary import markdown, summary_rows
 
 CLASSES = ["angry", "happy", "neutral"]
 
@@ -110,7 +111,7 @@ def test_a_row_has_all_figures_in_percent(run):
     ],
 )
 def test_the_papers_figures_stand_beside_photographs_of_its_emotions_only(run, options, paper):
-    names = [*PAPER_ACCURACY, "mask"]
+    names = [*ACCURACY, "mask"]
     recall = dict.fromkeys(options.get("classes", CLASSES), 0.5)
     rows = summary_rows(
         [

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fer_lit.sweep_report import next_command
+from fer_lit.runs.sweep_report import next_command
 
 
 @pytest.mark.parametrize(

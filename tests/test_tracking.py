@@ -7,7 +7,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from PIL import Image
 
-from fer_lit.tracking import WandbTracker, log_analysis
+from fer_lit.runs.tracking import WandbTracker, log_analysis
 
 CONF = Path(__file__).parents[1] / "conf"
 

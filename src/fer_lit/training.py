@@ -15,24 +15,25 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from omegaconf import DictConfig, OmegaConf
 
-from fer_lit.augmentation import Augmentation
 from fer_lit.classifier import EmotionClassifier
 from fer_lit.faces import load_faces
+from fer_lit.faces.augmentation import Augmentation
 from fer_lit.faces.datamodule import FaceDataModule
 from fer_lit.faces.face_set import FaceSet
+from fer_lit.faces.occlusion import Occlusion
 from fer_lit.faces.split import split_faces
 from fer_lit.faces.views import FaceViews
-from fer_lit.feature_bank import FeatureBank
-from fer_lit.figures import draw_run
+from fer_lit.feature_bank.bank import FeatureBank
 from fer_lit.files import write_csv, write_json
 from fer_lit.networks.weights import calibrate_batch_norm
-from fer_lit.occlusion import Occlusion
+from fer_lit.options import check
 from fer_lit.precision import Precision, choose_device, choose_precision, forbid_tf32
-from fer_lit.provenance import describe_run, duplicates_across
-from fer_lit.results import MetricsTable, nested, prediction_rows, summarise
-from fer_lit.runs import RunFolder, one_line
+from fer_lit.runs.figures import draw_run
+from fer_lit.runs.folder import RunFolder, one_line
+from fer_lit.runs.metrics import MetricsTable, nested, summarise
+from fer_lit.runs.predictions import prediction_rows
+from fer_lit.runs.provenance import describe_run, duplicates_across
 from fer_lit.stopwatch import Stopwatch
-from fer_lit.validation import check
 
 CALIBRATION_FACES = 256
 """Training faces on which the BatchNorm statistics of a random network are measured."""
@@ -235,7 +236,7 @@ def _callbacks(cfg: DictConfig, run: RunFolder) -> list[L.Callback]:
 def _tracked(cfg: DictConfig, folder: Path, sweep: str | None) -> AbstractContextManager[Any]:
     if cfg.logger.name != "wandb":
         return nullcontext()
-    from fer_lit.tracking import WandbTracker  # wandb takes a second to import
+    from fer_lit.runs.tracking import WandbTracker  # wandb takes a second to import
 
     return WandbTracker(cfg, folder, sweep)
 

@@ -19,8 +19,8 @@ from torchmetrics.functional.classification import (
     multiclass_f1_score,
 )
 
-from fer_lit.analysis.predictions import Predictions
 from fer_lit.analysis.repeated_splits import resampled_t
+from fer_lit.runs.predictions import Predictions
 
 Conditions = Mapping[str, Mapping[int, Predictions]]
 Row = dict[str, Any]

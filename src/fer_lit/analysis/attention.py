@@ -22,8 +22,8 @@ from pytorch_grad_cam.utils.model_targets import (
 from torch import Tensor, nn
 
 from fer_lit.analysis.checkpoints import Networks, TrainedNetwork
-from fer_lit.analysis.command import METHODS
 from fer_lit.analysis.layer import choose_layer, map_side
+from fer_lit.cli.analyze import METHODS
 from fer_lit.errors import ConfigError
 from fer_lit.networks.backbone import pool
 from fer_lit.networks.blocks import BLOCKS

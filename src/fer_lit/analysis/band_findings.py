@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from fer_lit.analysis.report import Statement
-from fer_lit.analysis.shares import ALL, BANDS
+from fer_lit.analysis.shares import ALL
 from fer_lit.analysis.wording import percent, points
+from fer_lit.paper import BANDS
 
 Row = Mapping[str, Any]
 

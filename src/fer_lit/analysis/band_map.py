@@ -28,7 +28,7 @@ from fer_lit.analysis.pictures import save_pictures
 from fer_lit.analysis.publish import publish
 from fer_lit.analysis.results import Results
 from fer_lit.analysis.selection import Selection
-from fer_lit.analysis.shares import ALL, BANDS
+from fer_lit.analysis.shares import ALL
 from fer_lit.analysis.testing import (
     faces_to_test,
     group_extractor,
@@ -37,8 +37,9 @@ from fer_lit.analysis.testing import (
 )
 from fer_lit.errors import ConfigError
 from fer_lit.faces.face_set import SIZE, FaceSet
-from fer_lit.heap import large_blocks_kept
-from fer_lit.occlusion import Occlusion
+from fer_lit.faces.occlusion import Occlusion
+from fer_lit.feature_bank.malloc import large_blocks_kept
+from fer_lit.paper import BANDS
 from fer_lit.progress import image_progress
 from fer_lit.stopwatch import Stopwatch
 

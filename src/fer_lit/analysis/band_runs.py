@@ -6,15 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from fer_lit.analysis.predictions import Predictions
+from fer_lit import paper
 from fer_lit.analysis.selection import Condition, Selection
 from fer_lit.errors import ConfigError
 from fer_lit.faces.face_set import SIZE
-from fer_lit.occlusion import PAPER_BANDS, Occlusion
+from fer_lit.faces.occlusion import Occlusion
+from fer_lit.runs.predictions import Predictions
 
 _TOPS = range(0, 39, 2)  # those of experiment=band_map
-_EYES, _ = PAPER_BANDS["eyes"]
-_PAPERS_HEIGHT = _EYES.stop - _EYES.start
 _TRAIN = "python train.py -m experiment=band_map"
 _TRAIN_WITHOUT = "python train.py experiment=band_map occlusion=none"
 
@@ -85,7 +84,7 @@ def find_bands(selection: Selection) -> tuple[Bands, list[str]]:
             f"train them with: {_TRAIN}, and {_TRAIN_WITHOUT}"
         )
     notes += [f"{one.label} is left out: it is {whole[0].label}" for one in whole[1:]]
-    height = _the_same([one.occlusion.height for one in wide], "heights in rows", _PAPERS_HEIGHT)
+    height = _the_same([one.occlusion.height for one in wide], "heights in rows", paper.BAND_HEIGHT)
     noise_seed = _the_same([one.occlusion.noise_seed for one in wide], "noise seeds", 0)
     trained = _by_place(wide, notes)
     notes += _what_to_train(bool(whole), bool(wide))

@@ -13,10 +13,10 @@ from fer_lit.analysis.selection import Selection
 from fer_lit.classifier import EmotionClassifier
 from fer_lit.errors import ConfigError
 from fer_lit.faces.views import FaceViews
-from fer_lit.feature_bank import faces_in_a_pass
+from fer_lit.feature_bank.bank import faces_in_a_pass
 from fer_lit.networks.backbone import Backbone
 from fer_lit.networks.features import extract_features
-from fer_lit.runs import one_line
+from fer_lit.runs.folder import one_line
 
 
 @dataclass(frozen=True)

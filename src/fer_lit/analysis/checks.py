@@ -22,10 +22,10 @@ from fer_lit.analysis.drawn_faces import check_drawn_faces
 from fer_lit.analysis.mapping import map_faces
 from fer_lit.analysis.material import Material
 from fer_lit.analysis.shares import bootstrap_interval
-from fer_lit.augmentation import AS_THEY_ARE, resample
+from fer_lit.faces.augmentation import AS_THEY_ARE, resample
+from fer_lit.faces.occlusion import occlude
 from fer_lit.faces.views import FaceViews
 from fer_lit.networks.features import extract_features
-from fer_lit.occlusion import occlude
 
 PHOTOGRAPHS = 60
 """Of each condition, on which the first two checks are made."""

@@ -10,9 +10,10 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from fer_lit.analysis.predictions import Predictions
-from fer_lit.occlusion import PAPER_BANDS, Occlusion
-from fer_lit.summary import varied_options
+from fer_lit import paper
+from fer_lit.faces.occlusion import Occlusion
+from fer_lit.runs.predictions import Predictions
+from fer_lit.runs.summary import varied_options
 
 PROTOCOL = "data.split.protocol"
 _NO_DIFFERENCE = (
@@ -34,7 +35,7 @@ _NAMED_ANYWAY = ("recipe", "occlusion.", _SPLIT, "model.network", "model.weights
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run: see `runs.read_run`.
+    """A finished run: see `folder.read_run`.
 
     Attributes:
         faces: how many `train`, `validation` and, if there is such a part, `test`.
@@ -136,7 +137,7 @@ def group_runs(runs: Sequence[Run]) -> tuple[dict[str, Condition], list[str]]:
             notes.append(f"{earlier.name} is left out: {run.name} is the same, trained again")
         seeds[run.config.seed] = run
     conditions = [_condition(label, seeds, varied) for label, seeds in grouped.items()]
-    order = list(PAPER_BANDS)
+    order = list(paper.CONDITIONS)
     conditions.sort(key=lambda one: order.index(_name(one)) if _name(one) in order else len(order))
     return {condition.label: condition for condition in conditions}, notes
 

@@ -14,12 +14,12 @@ from fer_lit.analysis.averages import enlarge, scale
 from fer_lit.analysis.checkpoints import TrainedNetwork
 from fer_lit.analysis.mapping import map_faces
 from fer_lit.analysis.material import Material
-from fer_lit.analysis.shares import BANDS
-from fer_lit.augmentation import AS_THEY_ARE
 from fer_lit.errors import ConfigError
+from fer_lit.faces.augmentation import AS_THEY_ARE
 from fer_lit.faces.synthetic import draw_faces
 from fer_lit.faces.views import FaceViews
 from fer_lit.networks.head import LinearHead
+from fer_lit.paper import BANDS
 
 FACES = 240
 """How many are drawn."""

@@ -12,9 +12,9 @@ from fer_lit.analysis.figures.faces import Example, draw_examples, draw_samples
 from fer_lit.analysis.mapping import MappedPhotographs, map_faces
 from fer_lit.analysis.material import Material
 from fer_lit.analysis.pictures import Picture, save_pictures
-from fer_lit.augmentation import AS_THEY_ARE
+from fer_lit.faces.augmentation import AS_THEY_ARE
+from fer_lit.faces.occlusion import occlude
 from fer_lit.faces.views import FaceViews
-from fer_lit.occlusion import occlude
 
 EXAMPLES = 4
 """Photographs in Figure 2 that a condition's network got right, and as many that it got wrong."""

@@ -13,14 +13,14 @@ from fer_lit.analysis.repeated_splits import resampled_t
 from fer_lit.analysis.report import Statement
 from fer_lit.analysis.shares import (
     ALL,
-    BANDS,
     bootstrap_interval,
     network_shares,
     photograph_shares,
 )
 from fer_lit.analysis.wording import percent, points
 from fer_lit.faces.face_set import SIZE
-from fer_lit.occlusion import Occlusion
+from fer_lit.faces.occlusion import Occlusion
+from fer_lit.paper import BANDS
 
 Row = Mapping[str, Any]
 Interval = Callable[[np.ndarray], tuple[float, float]]

@@ -21,9 +21,10 @@ from fer_lit.analysis.mapping import MappedPhotographs
 from fer_lit.analysis.material import Material
 from fer_lit.analysis.pictures import Picture, save_pictures
 from fer_lit.analysis.selection import Selection
-from fer_lit.analysis.shares import BANDS, row_profiles
-from fer_lit.occlusion import occlude
-from fer_lit.summary import paper_accuracy
+from fer_lit.analysis.shares import row_profiles
+from fer_lit.faces.occlusion import occlude
+from fer_lit.paper import BANDS
+from fer_lit.runs.summary import paper_accuracy
 
 Tables = Mapping[str, Sequence[Mapping[str, Any]]]
 

@@ -14,13 +14,13 @@ from fer_lit.analysis.averages import Attention, ConditionAverage, collect, enla
 from fer_lit.analysis.checkpoints import TrainedNetwork
 from fer_lit.analysis.layer import map_side
 from fer_lit.analysis.material import HeldOut, Material
-from fer_lit.augmentation import AS_THEY_ARE
+from fer_lit.faces.augmentation import AS_THEY_ARE
 from fer_lit.faces.face_set import SIZE, FaceSet
+from fer_lit.faces.occlusion import Occlusion, occlude
 from fer_lit.faces.views import FaceViews
-from fer_lit.feature_bank import faces_in_a_pass
-from fer_lit.heap import large_blocks_kept
-from fer_lit.networks.compilation import Extractor, feature_extractor
-from fer_lit.occlusion import Occlusion, occlude
+from fer_lit.feature_bank.bank import faces_in_a_pass
+from fer_lit.feature_bank.compilation import Extractor, feature_extractor
+from fer_lit.feature_bank.malloc import large_blocks_kept
 from fer_lit.progress import image_progress
 
 

@@ -23,13 +23,13 @@ from fer_lit.analysis.figures.files import save_figure
 from fer_lit.analysis.layer import choose_layer
 from fer_lit.analysis.mapping import map_faces
 from fer_lit.analysis.selection import Selection
-from fer_lit.augmentation import AS_THEY_ARE
 from fer_lit.errors import ConfigError
+from fer_lit.faces.augmentation import AS_THEY_ARE
 from fer_lit.faces.listing import SUFFIXES
+from fer_lit.faces.occlusion import occlude
 from fer_lit.faces.pictures import decode_square
 from fer_lit.faces.views import FaceViews
 from fer_lit.files import write_csv
-from fer_lit.occlusion import occlude
 
 log = logging.getLogger(__name__)
 

@@ -48,7 +48,7 @@ def publish(
     )
     show(folder, results)
     if cfg.logger.name == "wandb":
-        from fer_lit.tracking import log_analysis  # wandb takes a second to import
+        from fer_lit.runs.tracking import log_analysis  # wandb takes a second to import
 
         pictures = {name: picture.path for name, picture in results.pictures.items()}
         sweeps = list(dict.fromkeys(run.folder.absolute().parent.name for run in selection.runs))

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fer_lit.analysis.report import Statement
-from fer_lit.analysis.shares import BANDS
 from fer_lit.analysis.wording import p_value, percent, points
+from fer_lit.paper import BANDS
 
 Row = Mapping[str, Any]
 

@@ -12,7 +12,7 @@ from fer_lit.analysis.mapping import MappedPhotographs
 from fer_lit.analysis.report import Section, Table
 from fer_lit.analysis.results import Results, Row
 from fer_lit.analysis.selection import Selection
-from fer_lit.runs import describe_process
+from fer_lit.runs.folder import describe_process
 
 _CAPTIONS = {
     "band_map": "The band map. Trained: networks trained under this band. Tested: networks trained "

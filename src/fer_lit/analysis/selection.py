@@ -9,11 +9,11 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from fer_lit import paper
 from fer_lit.analysis.conditions import Condition, Run, group_runs, plain
-from fer_lit.analysis.predictions import read_predictions
 from fer_lit.errors import ConfigError
-from fer_lit.occlusion import PAPER_BANDS
-from fer_lit.runs import read_run, read_sweep
+from fer_lit.runs.folder import read_run, read_sweep
+from fer_lit.runs.predictions import read_predictions
 
 _BEFORE = {
     "recipe": "paper",
@@ -52,7 +52,7 @@ class Selection:
     def missing(self) -> tuple[str, ...]:
         """Names of the paper's conditions that there is no run of, in its order."""
         names = {condition.occlusion.name for condition in self.conditions.values()}
-        return tuple(name for name in PAPER_BANDS if name not in names)
+        return tuple(name for name in paper.CONDITIONS if name not in names)
 
 
 def select_runs(sweep: str | Sequence[str] | None, output: str) -> Selection:

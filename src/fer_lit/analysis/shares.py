@@ -12,12 +12,10 @@ from fer_lit.analysis.averages import mean_known
 from fer_lit.analysis.mapping import MappedPhotographs
 from fer_lit.analysis.paired_tests import correct_by_holm
 from fer_lit.faces.face_set import SIZE
-from fer_lit.occlusion import PAPER_BANDS
+from fer_lit.paper import BANDS
 
 Row = dict[str, Any]
 
-BANDS = {name: rows for name, (rows, _) in PAPER_BANDS.items() if name != "none"}
-"""Rows of the face that the paper calls eyes, nose and mouth."""
 ALL = "all"
 """In tables, the photographs of all emotions together."""
 _RESAMPLES = 4999

@@ -11,10 +11,10 @@ from torch import Tensor
 from fer_lit.analysis.checkpoints import Networks
 from fer_lit.analysis.mapping import covered_views
 from fer_lit.analysis.material import Material
-from fer_lit.analysis.predictions import Predictions
-from fer_lit.feature_bank import faces_in_a_pass
-from fer_lit.networks.compilation import Extractor, feature_extractor
-from fer_lit.occlusion import Occlusion
+from fer_lit.faces.occlusion import Occlusion
+from fer_lit.feature_bank.bank import faces_in_a_pass
+from fer_lit.feature_bank.compilation import Extractor, feature_extractor
+from fer_lit.runs.predictions import Predictions
 
 Key = tuple[str, int]
 """Condition and seed of a network."""

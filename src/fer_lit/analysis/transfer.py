@@ -10,7 +10,6 @@ from typing import Any
 from fer_lit.analysis.checkpoints import TrainedNetwork
 from fer_lit.analysis.mapping import covered_views
 from fer_lit.analysis.material import Material
-from fer_lit.analysis.predictions import Predictions
 from fer_lit.analysis.testing import (
     Key,
     faces_to_test,
@@ -19,9 +18,10 @@ from fer_lit.analysis.testing import (
     predict_directly,
     sharing_features,
 )
-from fer_lit.feature_bank import FeatureBank
-from fer_lit.occlusion import Occlusion
+from fer_lit.faces.occlusion import Occlusion
+from fer_lit.feature_bank.bank import FeatureBank
 from fer_lit.progress import image_progress
+from fer_lit.runs.predictions import Predictions
 
 Accuracies = dict[str, list[float]]
 """Accuracies, 0–1, of the single networks of each condition."""

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, Sampler, SequentialSampler
 
-from fer_lit.augmentation import Augmentation
+from fer_lit.faces.augmentation import Augmentation
 from fer_lit.faces.face_set import FaceSet
+from fer_lit.faces.occlusion import Occlusion, occlude
 from fer_lit.faces.split import Split
 from fer_lit.faces.views import FaceViews
-from fer_lit.feature_bank import FeatureBank
-from fer_lit.occlusion import Occlusion, occlude
+from fer_lit.feature_bank.bank import FeatureBank
 
 _STORED_NUMBERS = 4096 * 1024
 """Numbers in a batch of stored features to validate or test: 4,096 faces of the paper's tap."""

@@ -15,10 +15,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fer_lit import paper
 from fer_lit.errors import ConfigError
 from fer_lit.faces.face_set import SIZE, FaceSet
 
-EYES, NOSE, MOUTH = slice(10, 20), slice(20, 30), slice(30, 40)
+EYES, NOSE, MOUTH = paper.BANDS.values()
 """The rows that hold each part."""
 
 

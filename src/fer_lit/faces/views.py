@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fer_lit.augmentation import Augmentation, resample
+from fer_lit.faces.augmentation import Augmentation, resample
 
 
 class FaceViews:

@@ -25,14 +25,8 @@ from fer_lit.analysis.figures.style import (
     style_axis,
     wrapped,
 )
-from fer_lit.figures import plot_confusion_matrix
-
-OTHER_STUDIES = {
-    "Goodarzi et al.": {"none": 74.28, "eyes": 72.6, "mouth": 69.8},
-    "Vyas & Hablani": {"none": 94.82, "eyes": 93.10, "nose": 91.37, "mouth": 89.67},
-}
-"""Accuracy in % when a part of the face is covered, on other data and with other networks, as cited
-by Dobeš & Sabolová, "Emotion Recognition Using Pretrained Deep Neural Networks"."""
+from fer_lit.paper import OTHER_STUDIES
+from fer_lit.runs.figures import plot_confusion_matrix
 
 _OURS, _PAPER, _SEED = "#0072B2", "#D55E00", "#56B4E9"
 _OTHERS = (("#009E73", "s"), ("#CC79A7", "^"))
@@ -48,7 +42,7 @@ def draw_accuracy(
     Args:
         rows: a table with `condition`, and `accuracy`, `low` and `high`, 0-1; `mean_low` and
             `mean_high`, the interval over seeds, or None.
-        paper: condition -> the paper's accuracy in %, see `summary.PAPER_ACCURACY`. None if nothing
+        paper: condition -> the paper's accuracy in %, see `paper.ACCURACY`. None if nothing
             can be compared: then the other studies are left out, too.
         seeds: condition -> accuracy of each run, 0-1; conditions may be missing.
     """

@@ -6,10 +6,12 @@ import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from fer_lit.errors import ConfigError
+from fer_lit.faces.face_set import FaceSet
 
 _MEND = "; train the run again"
 
@@ -40,7 +42,7 @@ class Predictions:
 
 
 def read_predictions(path: Path, classes: Sequence[str]) -> Predictions:
-    """Read a run's `predictions.csv` (see `results.prediction_rows`).
+    """Read a run's `predictions.csv` (see `prediction_rows`).
 
     Probabilities in the file are rounded, so that two can be equal; the emotion that the file gives
     as the prediction is then raised by one unit in the last place of a float64, and predicted here.
@@ -66,6 +68,28 @@ def read_predictions(path: Path, classes: Sequence[str]) -> Predictions:
     tied = np.flatnonzero(probabilities.argmax(axis=1) != stated)
     probabilities[tied, stated[tied]] = np.nextafter(probabilities[tied, stated[tied]], 1)
     return Predictions(tuple(row["image"] for row in rows), labels, probabilities)
+
+
+def prediction_rows(
+    faces: FaceSet, indices: np.ndarray, probabilities: np.ndarray
+) -> list[dict[str, Any]]:
+    """Return a row for each predicted face: image, label, prediction, probabilities.
+
+    Args:
+        faces: all faces.
+        indices: int64, (N,), of the predicted faces.
+        probabilities: float, (N, classes), in the same order.
+    """
+    columns = [*map(_probability, faces.classes)]
+    return [
+        {
+            "image": faces.names[index],
+            "label": faces.classes[faces.labels[index]],
+            "prediction": faces.classes[row.argmax()],
+            **{column: f"{value:.6f}" for column, value in zip(columns, row, strict=True)},
+        }
+        for index, row in zip(indices, probabilities, strict=True)
+    ]
 
 
 def _probability(emotion: str) -> str:

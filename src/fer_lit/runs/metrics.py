@@ -1,4 +1,4 @@
-"""What a trained network achieved: metrics of each epoch and predictions for each face."""
+"""What a trained network achieved, epoch by epoch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import lightning as L
 import numpy as np
 
 from fer_lit.classifier import EmotionClassifier
-from fer_lit.faces.face_set import FaceSet
 from fer_lit.files import write_csv
 
 
@@ -55,28 +54,6 @@ def summarise(history: Sequence[dict[str, Any]], classes: Sequence[str]) -> dict
         for epoch in history
     ]
     return {**epochs[-1], "best": {"epoch": best, "accuracy": accuracies[best]}, "epochs": epochs}
-
-
-def prediction_rows(
-    faces: FaceSet, indices: np.ndarray, probabilities: np.ndarray
-) -> list[dict[str, Any]]:
-    """Return a row for each predicted face: image, label, prediction, probabilities.
-
-    Args:
-        faces: all faces.
-        indices: int64, (N,), of the predicted faces.
-        probabilities: float, (N, classes), in the same order.
-    """
-    columns = [f"probability_{emotion}" for emotion in faces.classes]
-    return [
-        {
-            "image": faces.names[index],
-            "label": faces.classes[faces.labels[index]],
-            "prediction": faces.classes[row.argmax()],
-            **{column: f"{value:.6f}" for column, value in zip(columns, row, strict=True)},
-        }
-        for index, row in zip(indices, probabilities, strict=True)
-    ]
 
 
 def _scalars(epoch: dict[str, Any]) -> dict[str, float]:

@@ -34,12 +34,12 @@ from torch import Tensor
 from fer_lit.cache import cache_folder
 from fer_lit.errors import ConfigError
 from fer_lit.faces.views import FaceViews
+from fer_lit.feature_bank.compilation import Extractor, feature_extractor
+from fer_lit.feature_bank.malloc import large_blocks_kept
+from fer_lit.feature_bank.stored_features import StoredFeatures
 from fer_lit.files import write_text
-from fer_lit.heap import large_blocks_kept
 from fer_lit.networks.backbone import Backbone
-from fer_lit.networks.compilation import Extractor, feature_extractor
 from fer_lit.progress import image_progress
-from fer_lit.stored_features import StoredFeatures
 
 FORMAT = 1
 """Raised whenever the same key would mean other numbers, but for rounding."""

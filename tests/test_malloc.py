@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from fer_lit.heap import large_blocks_kept
+from fer_lit.feature_bank.malloc import large_blocks_kept
 
 resource = pytest.importorskip("resource", reason="counts page faults as Unix does")
 

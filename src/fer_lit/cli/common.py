@@ -1,6 +1,6 @@
 """The command lines: options checked before anything is loaded, and errors of one line.
 
-Hydra composes the configuration and runs the jobs. `train_command` and `analysis.command` say what
+Hydra composes the configuration and runs the jobs. `cli.train` and `cli.analyze` say what
 is checked.
 """
 
@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from fer_lit.errors import ConfigError
-from fer_lit.validation import suggestion
+from fer_lit.options import suggestion
 
 
 def run(

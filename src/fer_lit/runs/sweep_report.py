@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from fer_lit.runs import read_run, read_sweep
+from fer_lit.runs.folder import read_run, read_sweep
 
 CONDITIONS = "occlusion=none,eyes,nose,mouth"
 _NARROW = ("run", "data", "status", "low", "high")  # columns that the screen has no room for
@@ -28,7 +28,7 @@ class SweepReport(Callback):
 
     def on_run_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Report on a single run."""
-        from fer_lit.summary import summary_rows  # late: scipy takes a moment
+        from fer_lit.runs.summary import summary_rows  # late: scipy takes a moment
 
         with _fatal_errors():
             folder = Path(config.hydra.run.dir)
@@ -38,7 +38,7 @@ class SweepReport(Callback):
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Report on a sweep, and write `summary.csv` and `summary.md` into its folder."""
         from fer_lit.files import write_csv, write_text
-        from fer_lit.summary import markdown, summary_rows
+        from fer_lit.runs.summary import markdown, summary_rows
 
         with _fatal_errors():
             folder = Path(config.hydra.sweep.dir)
@@ -64,7 +64,7 @@ def next_command(arguments: Sequence[str]) -> str:
 
     For a band map, whose bands come first, the network that sees whole faces, and then the map.
     """
-    added = ("-m", "--multirun", "hydra.sweeper.params=null")  # the last by `train_command`
+    added = ("-m", "--multirun", "hydra.sweeper.params=null")  # the last by `cli.train`
     kept = [argument for argument in arguments if argument not in added]
     one_run = not {"-m", "--multirun"} & set(arguments)
     band_map = "experiment=band_map" in kept
@@ -88,7 +88,7 @@ def _report(
 
     Args:
         folder: of the run or the sweep.
-        runs: see `runs.read_run`.
+        runs: see `folder.read_run`.
         rows: see `summary.summary_rows`.
         wandb: where in the folder offline W&B runs are.
     """

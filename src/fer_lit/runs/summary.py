@@ -9,18 +9,14 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from scipy.stats import binomtest
 
-from fer_lit.occlusion import Occlusion
-
-PAPER_ACCURACY = {"none": 74.20, "eyes": 72.01, "nose": 70.21, "mouth": 52.10}
-"""Validation accuracy in % in Dobeš & Sabolová, "Emotion Recognition Using Pretrained Deep Neural
-Networks", for the occlusions of the same names and `PAPER_CLASSES`."""
-PAPER_CLASSES = ["angry", "happy", "neutral"]
+from fer_lit import paper
+from fer_lit.faces.occlusion import Occlusion
 
 Row = dict[str, Any]
 
 
 def summary_rows(runs: Sequence[Mapping[str, Any]]) -> list[Row]:
-    """Return a row for each run (see `runs.read_run`), all with the same keys.
+    """Return a row for each run (see `folder.read_run`), all with the same keys.
 
     `accuracy` and its 95 % Wilson interval (`low`, `high`), `macro_f1`, and recalls are in % of the
     validation faces after the last epoch; `test`, where a run has test faces, is the best epoch's
@@ -92,10 +88,10 @@ def paper_accuracy(cfg: DictConfig) -> float | None:
     occlusion = Occlusion(**cfg.occlusion)
     comparable = (
         cfg.data.name == "fer2013"
-        and list(cfg.data.classes) == PAPER_CLASSES
+        and list(cfg.data.classes) == paper.CLASSES
         and occlusion.is_papers
     )
-    return PAPER_ACCURACY[cfg.occlusion.name] if comparable else None
+    return paper.ACCURACY[cfg.occlusion.name] if comparable else None
 
 
 def varied_options(configs: Sequence[DictConfig]) -> list[str]:

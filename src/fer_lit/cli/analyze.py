@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fer_lit.commandline import compose_job, refuse_several_values
+from fer_lit.cli.common import compose_job, refuse_several_values
 from fer_lit.errors import ConfigError
 from fer_lit.networks.blocks import BLOCKS
-from fer_lit.validation import FLAG, Rule, check_rules, one_of, suggestion, whole
+from fer_lit.options import FLAG, Rule, check_rules, one_of, suggestion, whole
 
 METHODS = {
     "gradcam": "GradCAM",

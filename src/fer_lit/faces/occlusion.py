@@ -7,19 +7,13 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
+from fer_lit import paper
 from fer_lit.errors import ConfigError
 from fer_lit.faces.face_set import SIZE
 
 FILLS = ("noise", "black", "gray", "mean", "blur")
 BLUR_SIGMA = 4.0
 """Standard deviation of the blur in pixels: enough to dissolve an eye, which is about 8 wide."""
-PAPER_BANDS = {
-    "none": (slice(0, 0), slice(0, SIZE)),
-    "eyes": (slice(10, 20), slice(0, SIZE)),
-    "nose": (slice(20, 30), slice(0, SIZE)),
-    "mouth": (slice(30, 40), slice(0, SIZE)),
-}
-"""Rows and columns that each condition of Dobeš & Sabolová covers."""
 _CHUNK = 2048  # faces occluded at a time, which bounds the memory of noise and blur to 20 MB
 
 
@@ -68,7 +62,10 @@ class Occlusion:
     @property
     def is_papers(self) -> bool:
         """Whether it is the paper's of this name: the same band, filled with noise."""
-        return self.fill == "noise" and self.band == PAPER_BANDS.get(self.name)
+        if self.name == "none":
+            return self.fill == "noise" and not self.height
+        band = paper.BANDS.get(self.name), slice(0, SIZE)
+        return self.fill == "noise" and self.band == band
 
     @property
     def identity(self) -> dict:

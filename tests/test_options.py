@@ -17,7 +17,7 @@ from fer_lit.errors import ConfigError
 from fer_lit.networks.blocks import BLOCKS, map_size
 from fer_lit.networks.googlenet import googlenet
 from fer_lit.networks.googlenet_caffe import googlenet_caffe
-from fer_lit.validation import check, suggestion
+from fer_lit.options import check, suggestion
 
 CONF = Path(__file__).parents[1] / "conf"
 FOLDERS = {path.parent.relative_to(CONF).as_posix() for path in CONF.glob("*/**/*.yaml")}
@@ -254,9 +254,7 @@ def test_a_close_word_is_suggested_and_a_strange_one_is_not():
     assert suggestion("xyz", ["conv1", "inception5b"]) == ""
 
 
-@pytest.mark.parametrize(
-    "module", ["validation", "train_command", "analysis.command", "sweep_report"]
-)
+@pytest.mark.parametrize("module", ["options", "cli.train", "cli.analyze", "runs.sweep_report"])
 def test_options_are_checked_without_torch(module):
     code = f"import sys, fer_lit.{module}; print({{'torch', 'lightning'}} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

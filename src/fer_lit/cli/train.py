@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from omegaconf import DictConfig, OmegaConf
 
-from fer_lit.commandline import compose_job, parse, refuse_several_values, sweep_of
-from fer_lit.validation import check
+from fer_lit.cli.common import compose_job, parse, refuse_several_values, sweep_of
+from fer_lit.options import check
 
 _GROUPS = ("data", "model", "occlusion", "logger", "augmentation")
 _PHOTOGRAPHS_ONLY = ("experiment", "data", "data.root", "data.on_bad_image")

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 from omegaconf import DictConfig, OmegaConf
 
 from fer_lit.errors import ConfigError
+from fer_lit.faces.occlusion import Occlusion
 from fer_lit.faces.synthetic import check_drawable
 from fer_lit.networks.blocks import BLOCKS, FROZEN, map_size, trained_blocks
-from fer_lit.occlusion import Occlusion
 
 WEIGHT_FILES = (".safetensors", ".pth", ".pt", ".caffemodel")
 PRECISIONS = ("auto", "32", "bf16-mixed", "16-mixed")

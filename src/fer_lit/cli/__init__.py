@@ -1,0 +1,1 @@
+"""The two command lines: what is checked before Hydra runs them."""

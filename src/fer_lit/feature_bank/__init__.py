@@ -1,0 +1,1 @@
+"""Features of the frozen backbone: computed fast, once, and kept on disk."""
