@@ -6,11 +6,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from helpers.predictions import EMOTIONS, accuracies, guesses, outcome
 from scipy.stats import bootstrap
 
 from fer_lit.analysis import paired_tests
 from fer_lit.analysis.accuracy import (
-    accuracy_table,
     calibration_table,
     drop_table,
     pooled,
@@ -19,25 +19,6 @@ from fer_lit.analysis.confusion import confusion_matrices, confusion_table
 from fer_lit.errors import ConfigError
 from fer_lit.files import write_csv
 from fer_lit.runs.predictions import Predictions, prediction_rows, read_predictions
-
-EMOTIONS = ["angry", "happy", "neutral"]
-
-
-def guesses(labels, predicted, names=None, confidence=0.8, classes=3):
-    """Predictions with the same confidence for all faces."""
-    probabilities = np.full((len(labels), classes), (1 - confidence) / (classes - 1))
-    probabilities[np.arange(len(labels)), predicted] = confidence
-    names = names or [f"{index}.jpg" for index in range(len(labels))]
-    return Predictions(tuple(names), np.array(labels), probabilities)
-
-
-def outcome(right, **options):
-    """Predictions for angry faces, of which some are taken for happy."""
-    return guesses([0] * len(right), [0 if one else 1 for one in right], **options)
-
-
-def accuracies(predictions, ratio=None):
-    return accuracy_table(predictions, dict.fromkeys(predictions, ratio), EMOTIONS)
 
 
 def compare(**right):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from helpers.figures import BANDS, EMOTIONS, SEVEN, assert_readable
 from matplotlib import rcParams
 from matplotlib.collections import PathCollection
 from matplotlib.colors import to_rgba
@@ -25,11 +26,8 @@ from fer_lit.analysis.figures.scores import (
 )
 from fer_lit.analysis.figures.style import looks
 
-BANDS = {"eyes": slice(10, 20), "nose": slice(20, 30), "mouth": slice(30, 40)}
-EMOTIONS = ["angry", "happy"]
 CONDITIONS = ["none", "mouth"]
 COVERED = [None, slice(30, 40)]
-SEVEN = ["angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"]
 EIGHT = [f"{name} lr={rate}" for name in ("none", "eyes", "nose", "mouth") for rate in (0.003, 0.1)]
 SIZES = {"2 x 1": (EMOTIONS, ["none"]), "7 x 8": (SEVEN, EIGHT)}
 
@@ -51,29 +49,6 @@ def panels_of(figure: Figure, count: int):
 
 def texts(axis):
     return [text.get_text() for text in axis.texts]
-
-
-def assert_readable(figure: Figure):
-    """Nothing leaves the figure, no two titles or captions of panels meet, no letter is small.
-
-    The figure is scaled to a page 6.7 inches wide if it is wider.
-    """
-    assert figure.get_figwidth() <= 7.5
-    figure.draw_without_rendering()
-    drawn = figure.get_tightbbox()
-    assert min(drawn.x0, drawn.y0) >= 0
-    assert drawn.x1 <= figure.get_figwidth()
-    assert drawn.y1 <= figure.get_figheight()
-    smallest = min(text.get_fontsize() for text in figure.findobj(match=is_shown_text))
-    assert smallest * min(1, 6.7 / figure.get_figwidth()) >= 7
-    boxes = [axis.title.get_window_extent() for axis in figure.axes if axis.get_title()]
-    boxes += [axis.xaxis.label.get_window_extent() for axis in figure.axes if axis.get_xlabel()]
-    for number, box in enumerate(boxes):
-        assert not any(box.padded(-1).overlaps(other) for other in boxes[number + 1 :])
-
-
-def is_shown_text(artist):
-    return hasattr(artist, "get_fontsize") and artist.get_visible() and bool(artist.get_text())
 
 
 def test_a_figure_becomes_a_png_of_200_dpi_and_a_pdf_with_truetype_fonts(tmp_path):

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from command import analyze, only, read, train
+from helpers.command import analyze, only, read, train
 from PIL import Image
 from safetensors.torch import save_file
 

@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
-from command import train
+from helpers.command import CONF, train
+from helpers.figures import BANDS, EMOTIONS, SEVEN, assert_readable
+from helpers.run_folders import run
 from hydra import initialize_config_dir
-from test_analysis_figures import BANDS, EMOTIONS, SEVEN, assert_readable
-from test_options import CONF
-from test_selection import run
 
 from fer_lit.analysis.band_findings import band_statements
 from fer_lit.analysis.band_map import band_table

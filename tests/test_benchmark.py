@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from command import ROOT, offline
+from helpers.command import ROOT, offline
 
 BENCHMARK = str(ROOT / "benchmarks" / "benchmark.py")
 

@@ -1,9 +1,9 @@
 """The frozen backbone, the trained head, and checkpoints."""
 
-import fitting
 import pytest
 import torch
-from fitting import CLASSES, drawn_faces
+from helpers import fitting
+from helpers.fitting import CLASSES, drawn_faces
 from safetensors.torch import save_file
 
 from fer_lit.classifier import EmotionClassifier

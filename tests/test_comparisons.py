@@ -4,8 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.command import CONF
+from helpers.run_folders import run
 from omegaconf import OmegaConf
-from test_selection import CONF, run
 
 from fer_lit.analysis import comparisons
 from fer_lit.analysis.results import Results

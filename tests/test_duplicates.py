@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from copies import compressed, cropped, face_set, photograph
+from helpers.copies import compressed, cropped, face_set, photograph
 
 from fer_lit.faces import duplicates
 from fer_lit.faces.duplicates import Duplicates, find_duplicates

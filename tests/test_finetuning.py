@@ -1,11 +1,11 @@
 """Training more than the head: which blocks change, how fast, and what is kept of them."""
 
-import fitting
 import numpy as np
 import pytest
 import torch
-from command import only, train
-from fitting import CLASSES, drawn_faces
+from helpers import fitting
+from helpers.command import only, train
+from helpers.fitting import CLASSES, drawn_faces
 from safetensors.torch import save_file
 from torch import nn
 

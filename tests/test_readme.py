@@ -1,11 +1,11 @@
-"""The commands in the README do what they say."""
+"""The commands in the README do what they say, and the tests keep to their own rules."""
 
 import re
 import shlex
 
 import numpy as np
 import pytest
-from command import ROOT, train
+from helpers.command import ROOT, train
 from hydra import initialize_config_dir
 from PIL import Image
 from safetensors.torch import save_file
@@ -87,3 +87,10 @@ def test_an_analyze_line_has_right_options(arguments):
 
 def test_there_are_analyze_lines():
     assert [] in ANALYZE and ["images=me.jpg"] in ANALYZE
+
+
+def test_no_test_module_imports_another():
+    """What several need is in `helpers`."""
+    files = sorted((ROOT / "tests").rglob("*.py"))
+    imported = re.compile(r"^\s*(?:from|import) (?:test_|conftest)", re.M)
+    assert [file.name for file in files if imported.search(file.read_text("utf-8"))] == []

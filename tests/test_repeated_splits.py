@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 import pytest
+from helpers.predictions import accuracies, outcome
 from scipy.stats import ttest_1samp
-from test_accuracy import accuracies, outcome
 
 from fer_lit.analysis.paired_tests import seed_test_table
 from fer_lit.analysis.repeated_splits import corrected_variance, resampled_t

@@ -3,10 +3,10 @@
 import logging
 from itertools import product
 
-import copies
 import numpy as np
 import pytest
-from copies import compressed, cropped, photograph
+from helpers import copies
+from helpers.copies import compressed, cropped, photograph
 from sklearn.model_selection import train_test_split
 
 from fer_lit.errors import ConfigError

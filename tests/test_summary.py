@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from helpers.command import CONF
 from omegaconf import OmegaConf
 
 from fer_lit.files import write_json
@@ -11,9 +12,6 @@ from fer_lit.runs.folder import read_run
 from fer_lit.runs.summary import markdown, summary_rows
 
 CLASSES = ["angry", "happy", "neutral"]
-
-
-CONF = Path(__file__).parents[1] / "conf"
 
 
 @pytest.fixture

@@ -1,15 +1,12 @@
 """Weights & Biases: what a run is called, and that it never asks."""
 
-from pathlib import Path
-
 import pytest
+from helpers.command import CONF
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from PIL import Image
 
 from fer_lit.runs.tracking import WandbTracker, log_analysis
-
-CONF = Path(__file__).parents[1] / "conf"
 
 
 @pytest.fixture

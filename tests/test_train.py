@@ -12,8 +12,8 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from command import DEMO, ROOT, offline, only, read, train
-from copies import photograph
+from helpers.command import DEMO, ROOT, offline, only, read, train
+from helpers.copies import photograph
 from hydra import compose, initialize_config_dir
 from PIL import Image
 

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
+CONF = ROOT / "conf"
 
 DEMO = ("experiment=demo", "data.count=90", "trainer.max_epochs=2", "logger=csv")
 """The demo, small; its random network needs 256 faces for good statistics, not to run."""
