@@ -16,10 +16,14 @@ def job(cfg: DictConfig) -> float:
     from fer_lit import training  # late: help and wrong options must not wait for torch
 
     hydra_cfg = HydraConfig.get()
-    train.exact_taps(cfg, hydra_cfg.overrides.task)
     sweep = Path(hydra_cfg.sweep.dir).name if hydra_cfg.mode == RunMode.MULTIRUN else None
     resolved = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
-    return training.train(OmegaConf.create(resolved), Path(hydra_cfg.runtime.output_dir), sweep)
+    return training.train(
+        OmegaConf.create(resolved),
+        Path(hydra_cfg.runtime.output_dir),
+        sweep,
+        list(hydra_cfg.overrides.task),
+    )
 
 
 if __name__ == "__main__":

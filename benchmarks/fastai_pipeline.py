@@ -18,7 +18,7 @@ from fastai.vision.augment import Resize, aug_transforms
 from fastai.vision.data import ImageBlock
 from torch import nn
 
-from fer_lit.networks.blocks import CHANNELS
+from fer_lit.networks.googlenet import CHANNELS
 
 _BATCH = 64
 

@@ -17,8 +17,8 @@ import torch
 from program import PAPER_FACES, SMALL, Program
 from report import cores, environment, markdown_table
 
-from fer_lit.networks.blocks import CHANNELS
-from fer_lit.networks.head import LinearHead
+from fer_lit.networks.googlenet import CHANNELS
+from fer_lit.networks.head import Perceptron
 
 CONDITIONS = ("none", "eyes", "nose", "mouth")
 _BATCH = 256  # as in conf/config.yaml
@@ -117,7 +117,7 @@ def _bare_loop(faces: int, epochs: int) -> float:
     features = torch.randn(train, channels, 1, 1).half()
     others = torch.randn(validate, channels, 1, 1).half()
     labels = torch.randint(0, classes, (train,))
-    head = LinearHead(channels, classes, dropout=0.5)
+    head = Perceptron(dropout=0.5, hidden=None).build(channels, classes)
     optimizer = torch.optim.AdamW(head.parameters(), lr=1e-3, weight_decay=0.1)
     loss = torch.nn.CrossEntropyLoss(label_smoothing=0.1)
     begin = time.perf_counter()

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from helpers.backbones import build_backbone, published_name
 from helpers.command import analyze, only, read, train
 from PIL import Image
 from safetensors.torch import save_file
@@ -18,8 +19,6 @@ from fer_lit.analysis.examples import draw_single_photographs
 from fer_lit.analysis.mapping import draw_photographs, map_photographs
 from fer_lit.analysis.material import gather
 from fer_lit.analysis.selection import select_runs
-from fer_lit.networks.googlenet_caffe import published_name
-from fer_lit.networks.weights import build_backbone
 
 EMOTIONS = ("happy", "sad")
 CONDITIONS = ("none", "eyes", "nose", "mouth")
@@ -60,7 +59,7 @@ def folder(tmp_path_factory):
         folder,
         *("-m", f"occlusion={','.join(CONDITIONS)}", "seed=0,1", "data.root=faces"),
         *(f"data.classes=[{','.join(EMOTIONS)}]", "data.image_size=48", "augmentation=none"),
-        *("model=googlenet_caffe", "model.weights=edges.safetensors", "model.taps={conv1: 1}"),
+        *("model=googlenet_caffe", "model.weights=edges.safetensors", "model.taps=[conv1]"),
         *("trainer.max_epochs=15", "data.batch_size=32", "model.lr=0.05", "logger=csv"),
     )
     assert process.returncode == 0, process.stdout + process.stderr

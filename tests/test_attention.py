@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import pytorch_grad_cam
 import torch
+from helpers.backbones import build_backbone, linear_head, mlp_head
 from omegaconf import OmegaConf
 from pytorch_grad_cam.utils.image import scale_cam_image
 from pytorch_grad_cam.utils.model_targets import (
@@ -26,8 +27,7 @@ from fer_lit.cli.analyze import METHODS
 from fer_lit.errors import ConfigError
 from fer_lit.networks.backbone import pool
 from fer_lit.networks.features import extract_features
-from fer_lit.networks.head import LinearHead, MLPHead
-from fer_lit.networks.weights import build_backbone, calibrate_batch_norm
+from fer_lit.networks.weights import calibrate_batch_norm
 
 SEVERAL = {"inception4b": 2, "inception3b": 1, "inception5a": 1}
 
@@ -46,7 +46,7 @@ def network(name="googlenet_caffe", taps=None, size=64, backbone=None) -> Traine
     flat = torch.cat([values.flatten(1) for values in features.values()], dim=1)
     with torch.random.fork_rng():
         torch.manual_seed(1)
-        head = LinearHead(flat.shape[1], 3, dropout=0.5)
+        head = linear_head(flat.shape[1], 3, dropout=0.5)
     head.standardise.running_mean.copy_(flat.mean(0))
     head.standardise.running_var.copy_(flat.var(0) + 1e-4)
     head.requires_grad_(False).eval()
@@ -179,7 +179,7 @@ def test_methods_that_average_over_places_are_warned_of_where_heads_read_places_
 
 def test_a_random_head_keeps_nothing_that_was_learnt_but_how_to_standardise():
     trained = network()
-    head = MLPHead(1024, 3, dropout=0.5, hidden=8)
+    head = mlp_head(1024, 3, dropout=0.5, hidden=8)
     head.train()({"inception5b": torch.rand(16, 1024, 1, 1)})
     torch.nn.init.constant_(head.layers[2].weight, 7.0)
     random = with_random_head(trained.with_head(head), seed=0).head

@@ -10,8 +10,9 @@ import torch.nn.functional as F
 from omegaconf import OmegaConf
 from torch import Tensor
 
-from fer_lit.faces.augmentation import Augmentation, resample
-from fer_lit.faces.views import FaceViews
+from fer_lit.faces.augmentation import Augmentation
+from fer_lit.faces.views import FaceViews, resample
+from fer_lit.targets import build
 
 CONF = Path(__file__).parents[1] / "conf" / "augmentation"
 MATLAB = Augmentation(flip=0.5, translate=30, scale=(0.9, 1.1), seed=0)
@@ -34,7 +35,7 @@ def draws(flip: float = 1, x: float = 0, y: float = 0, scale: float = 1) -> Tens
 
 
 def configured(name: str) -> Augmentation:
-    return Augmentation(**OmegaConf.to_container(OmegaConf.load(CONF / f"{name}.yaml")))
+    return build(OmegaConf.load(CONF / f"{name}.yaml"))
 
 
 @pytest.mark.parametrize("size", [32, 48, 96, 97, 224])

@@ -268,7 +268,7 @@ def test_the_real_sweep_names_its_runs_after_their_rows(tmp_path):
     process = train(
         tmp_path,
         *("-m", "experiment=band_map", "occlusion.top=0,38", "data=synthetic", "data.count=30"),
-        *("data.image_size=32", "model.weights=null", "model.taps={conv1: 1}", "logger=csv"),
+        *("data.image_size=32", "model.weights=null", "model.taps=[conv1/1]", "logger=csv"),
         "trainer.max_epochs=1",
     )
     assert process.returncode == 0, process.stdout + process.stderr

@@ -3,20 +3,21 @@
 import pytest
 import torch
 from helpers import fitting
-from helpers.fitting import CLASSES, drawn_faces
+from helpers.backbones import build_backbone
+from helpers.fitting import CLASSES, described, drawn_faces
 from safetensors.torch import save_file
 
 from fer_lit.classifier import EmotionClassifier
 from fer_lit.errors import ConfigError
 from fer_lit.faces.datamodule import Batch
-from fer_lit.networks.weights import build_backbone, calibrate_batch_norm
+from fer_lit.networks.weights import calibrate_batch_norm
 
 
 def options(**changes):
-    return {
+    changed = {
         "network": "googlenet",
         "weights": None,
-        "taps": {"maxpool1": 4},
+        "taps": ["maxpool1/4"],
         "classes": CLASSES,
         "dropout": 0.5,
         "optimizer": "adamw",
@@ -26,6 +27,7 @@ def options(**changes):
         "label_smoothing": 0.1,
         **changes,
     }
+    return described(**changed)
 
 
 @pytest.fixture

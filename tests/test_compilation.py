@@ -7,12 +7,12 @@ from functools import partial
 
 import pytest
 import torch
+from helpers.backbones import build_backbone
 
 from fer_lit.feature_bank import compilation
 from fer_lit.feature_bank.compilation import WORTHWHILE_PIXELS, feature_extractor
 from fer_lit.networks.backbone import Backbone
 from fer_lit.networks.features import extract_features
-from fer_lit.networks.weights import build_backbone
 
 CPU = torch.device("cpu")
 TAPS = {"maxpool1": 2}

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from helpers.backbones import build_backbone, linear_head
 
 from fer_lit.errors import ConfigError
 from fer_lit.faces.augmentation import Augmentation
@@ -23,7 +24,7 @@ from fer_lit.feature_bank import bank as feature_bank
 from fer_lit.feature_bank.bank import FeatureBank
 from fer_lit.networks.backbone import Backbone
 from fer_lit.networks.features import extract_features
-from fer_lit.networks.googlenet_caffe import googlenet_caffe
+from fer_lit.networks.googlenet_caffe import GoogLeNetCaffe
 
 # The other processes import this file: what only the tests need, they import themselves.
 
@@ -46,15 +47,11 @@ def cache(monkeypatch, tmp_path) -> Path:
 
 @pytest.fixture(scope="module")
 def backbone() -> Backbone:
-    from fer_lit.networks.weights import build_backbone
-
     return build_backbone("googlenet_caffe", None)
 
 
 @pytest.fixture(scope="module")
 def other_backbone() -> Backbone:
-    from fer_lit.networks.weights import build_backbone
-
     return build_backbone("googlenet_caffe", None, seed=1)
 
 
@@ -102,8 +99,9 @@ def opened(
         batch_size=8,
         views=2,
     )
-    hparams = SimpleNamespace(taps=taps, backbone_arithmetic=arithmetic)
-    return open_bank(data, SimpleNamespace(backbone=backbone, hparams=hparams), torch.device("cpu"))
+    hparams = SimpleNamespace(backbone_arithmetic=arithmetic)
+    model = SimpleNamespace(backbone=backbone, taps=taps, hparams=hparams)
+    return open_bank(data, model, torch.device("cpu"))
 
 
 def everything(*views: int) -> dict[int, np.ndarray]:
@@ -402,7 +400,7 @@ def _fill_in_another_process(start, folder, name, indices):
 def _small_backbone() -> Backbone:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return googlenet_caffe()
+        return GoogLeNetCaffe().build()
 
 
 def _bank_for_processes(backbone: Backbone) -> FeatureBank:
@@ -461,7 +459,7 @@ def test_what_another_process_added_is_found(backbone):
 
 def test_bfloat16_changes_features_by_little_and_accuracy_by_less_than_half_a_point(monkeypatch):
     # The demo's network, taps and input size, at which a head on drawn faces does well.
-    from fer_lit.networks.weights import build_backbone, calibrate_batch_norm
+    from fer_lit.networks.weights import calibrate_batch_norm
 
     monkeypatch.setitem(feature_bank._BATCH_PIXELS, "cpu", 64 * 64**2)
     faces = draw_faces(["angry", "happy", "neutral"], 1500, 0)
@@ -482,12 +480,10 @@ def test_bfloat16_changes_features_by_little_and_accuracy_by_less_than_half_a_po
 
 def head_accuracy(features: torch.Tensor, labels: np.ndarray) -> float:
     """Accuracy of the head on three faces of ten after a short training on the others."""
-    from fer_lit.networks.head import LinearHead
-
     labels = torch.from_numpy(labels)
     validation = torch.arange(len(labels)) % 10 < 3
     torch.manual_seed(0)
-    head = LinearHead(features.shape[1], 3, dropout=0)
+    head = linear_head(features.shape[1], 3, dropout=0)
     optimizer = torch.optim.AdamW(head.parameters(), lr=1e-3)
     for _ in range(30):
         for batch in (~validation).nonzero().flatten().split(100):

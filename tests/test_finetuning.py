@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 from helpers import fitting
+from helpers.backbones import BLOCKS, NETWORKS, build_backbone
 from helpers.command import only, train
-from helpers.fitting import CLASSES, drawn_faces
+from helpers.fitting import CLASSES, described, drawn_faces
 from safetensors.torch import save_file
 from torch import nn
 
@@ -17,14 +18,12 @@ from fer_lit.analysis.selection import select_runs
 from fer_lit.analysis.transfer import transfer_table
 from fer_lit.classifier import EmotionClassifier
 from fer_lit.errors import ConfigError
+from fer_lit.networks.architecture import trained_blocks
 from fer_lit.networks.backbone import pool
-from fer_lit.networks.blocks import BLOCKS, trained_blocks
 from fer_lit.networks.features import extract_features
 from fer_lit.networks.parameter_groups import parameter_groups
-from fer_lit.networks.weights import build_backbone, calibrate_batch_norm
+from fer_lit.networks.weights import calibrate_batch_norm
 from fer_lit.runs.folder import read_run
-
-NETWORKS = ("googlenet", "googlenet_caffe")
 
 pytestmark = fitting.QUIET
 
@@ -34,7 +33,7 @@ def classifier(data=None, **changes) -> EmotionClassifier:
     options = {
         "network": "googlenet",
         "weights": None,
-        "taps": {"inception3b": 1},
+        "taps": ["inception3b/1"],
         "classes": CLASSES,
         "dropout": 0.0,
         "optimizer": "adamw",
@@ -46,7 +45,7 @@ def classifier(data=None, **changes) -> EmotionClassifier:
         "lr_decay": 0.5,
         **changes,
     }
-    model = EmotionClassifier(**options)
+    model = EmotionClassifier(**described(**options))
     if data:
         calibrate_batch_norm(model.backbone, data.views(torch.arange(60), 0))
     return model
@@ -84,7 +83,7 @@ def fit(data, tmp_path):
     ],
 )
 def test_blocks_are_trained_from_the_frozen_ones_to_the_deepest_tap(freeze, taps, trained):
-    assert trained_blocks(freeze, taps) == trained
+    assert trained_blocks(NETWORKS["googlenet"], freeze, taps) == trained
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -158,7 +157,9 @@ def test_mixed_precision_gives_float32_features_and_nearly_the_same_gradients(da
         assert {values.dtype for values in features.values()} == {torch.float32}
         sum(values.square().mean() for values in features.values()).backward()
         used = [
-            p for name in trained_blocks("none", taps) for p in backbone.blocks[name].parameters()
+            p
+            for name in trained_blocks(NETWORKS["googlenet"], "none", taps)
+            for p in backbone.blocks[name].parameters()
         ]
         assert {p.dtype for p in used} == {p.grad.dtype for p in used} == {torch.float32}
         gradients.append(torch.cat([p.grad.flatten() for p in used]))
@@ -167,7 +168,7 @@ def test_mixed_precision_gives_float32_features_and_nearly_the_same_gradients(da
 
 
 def test_learning_rates_fall_from_the_head_to_the_first_block():
-    model = classifier(freeze="none", taps={"inception3a": 1, "conv1": 1})
+    model = classifier(freeze="none", taps=["inception3a/1", "conv1/1"])
     groups = parameter_groups(model.head, model.backbone, lr=0.08, lr_decay=0.5)
     # Blocks that pool come in between and have no rate.
     modules = [model.head] + [
@@ -236,7 +237,7 @@ def weights(tmp_path):
 
 
 def test_a_checkpoint_refuses_another_stem(save, data, weights):
-    model = classifier(weights=weights("own", stem=1, rest=1), taps={"inception5b": 1})
+    model = classifier(weights=weights("own", stem=1, rest=1), taps=["inception5b"])
     path = save(model)
     pixels = data.views(torch.arange(16), 0)
     wanted = model.eval()(pixels)
@@ -254,7 +255,7 @@ def test_a_checkpoint_refuses_other_weights_after_the_deepest_tap(save, weights)
 
 
 def test_where_all_was_trained_no_file_is_needed(save, data, weights, tmp_path):
-    options = {"freeze": "none", "taps": {"inception5b": 1}}
+    options = {"freeze": "none", "taps": ["inception5b/1"]}
     model = classifier(weights=weights("own", stem=1, rest=1), **options)
     path = save(model)
     (tmp_path / "own.safetensors").unlink()
@@ -294,7 +295,7 @@ def sweep(tmp_path_factory):
     process = train(
         folder,
         *("-m", "occlusion=none,mouth", "experiment=finetune", "data=synthetic", "data.count=60"),
-        *("model.weights=null", "data.image_size=32", "model.taps={inception3b: 1}"),
+        *("model.weights=null", "data.image_size=32", "model.taps=[inception3b/1]"),
         *("trainer.max_epochs=1", "data.batch_size=16", "trainer.precision=32", "logger=csv"),
     )
     assert process.returncode == 0, process.stdout + process.stderr

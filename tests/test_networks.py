@@ -5,16 +5,16 @@ from itertools import pairwise
 
 import pytest
 import torch
+from helpers.backbones import BLOCKS, build_backbone
 from safetensors.torch import load_file
 from torch import nn
 from torchvision.models import GoogLeNet_Weights
 from torchvision.models import googlenet as torchvision_googlenet
 
 from fer_lit.networks.backbone import Backbone, pool
-from fer_lit.networks.blocks import BLOCKS, CHANNELS
-from fer_lit.networks.googlenet import TorchvisionPreprocessing
-from fer_lit.networks.googlenet_caffe import CaffePreprocessing, LocalResponseNorm
-from fer_lit.networks.weights import build_backbone
+from fer_lit.networks.caffe_layers import LocalResponseNorm
+from fer_lit.networks.googlenet import CHANNELS
+from fer_lit.networks.preprocessing import CaffePreprocessing, TorchvisionPreprocessing
 
 NETWORKS = ("googlenet", "googlenet_caffe")
 
@@ -212,4 +212,4 @@ def test_a_backbone_needs_all_blocks_in_order(backbone):
     blocks = dict(backbone.blocks.items())
     blocks["conv1"] = blocks.pop("conv1")
     with pytest.raises(ValueError, match="in this order"):
-        Backbone(blocks, backbone.preprocessing)
+        Backbone(backbone.architecture, blocks, backbone.preprocessing)

@@ -11,6 +11,7 @@ from scipy.stats import chisquare
 
 from fer_lit.errors import ConfigError
 from fer_lit.faces.occlusion import FILLS, Occlusion, occlude
+from fer_lit.targets import build
 
 CONF = Path(__file__).parents[1] / "conf" / "occlusion"
 NAMES = sorted(path.stem for path in CONF.glob("*.yaml"))
@@ -20,7 +21,7 @@ WHOLE = Occlusion("whole", top=0, height=48, left=0, width=48, fill="noise", noi
 
 
 def configured(name: str) -> Occlusion:
-    return Occlusion(**OmegaConf.to_container(OmegaConf.load(CONF / f"{name}.yaml")))
+    return build(OmegaConf.load(CONF / f"{name}.yaml"))
 
 
 def faces(count: int) -> np.ndarray:

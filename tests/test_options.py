@@ -6,15 +6,14 @@ from itertools import product
 
 import pytest
 import torch
+from helpers.backbones import BLOCKS, NETWORKS
 from helpers.command import CONF
 from helpers.configs import GROUPS, changed, choices, composed
 from omegaconf import OmegaConf
 
 from fer_lit.errors import ConfigError
-from fer_lit.networks.blocks import BLOCKS, map_size
-from fer_lit.networks.googlenet import googlenet
-from fer_lit.networks.googlenet_caffe import googlenet_caffe
-from fer_lit.options import check, suggestion
+from fer_lit.limits import suggestion
+from fer_lit.options import check
 
 
 def test_all_groups_are_found():
@@ -34,7 +33,7 @@ def test_every_configuration_on_disk_is_right(group, choice):
     cfg = composed(f"{group}={choice}", *NEEDED.get(choice, []))
     check(cfg)
     on_disk = OmegaConf.load(CONF / group / f"{choice}.yaml")
-    for key in (key for key in on_disk if key not in ("defaults", "taps", "hydra")):
+    for key in (key for key in on_disk if key not in ("defaults", "hydra")):
         place = cfg if group == "experiment" else cfg[group.split("/")[0]]
         assert key in place
 
@@ -129,21 +128,26 @@ def test_the_configurations_of_a_group_have_the_same_keys(group):
         (["trainer.accelerator=tpu"], ["trainer.accelerator=tpu", "auto, cpu, gpu"]),
         (["trainer.precision=64"], ["trainer.precision=64", "auto, 32, bf16-mixed, 16-mixed"]),
         (["model.weights=/no/such/file.pth"], ["model.weights=/no/such/file.pth", "imagenet"]),
-        (["model.taps={}"], ["model.taps", "at least one", "inception5b: 1"]),
-        (["model.taps.inception5b=null"], ["model.taps", "at least one"]),
+        (["model.taps=[]"], ["model.taps=[]", "at least one", "[inception5b/1]"]),
+        (["model.taps={}"], ["model.taps", "taps are a list now", "[inception5b/1]"]),
         (
-            ["model.taps={inception5c: 1}"],
+            ["model.taps={inception3b: 4, inception5b: null, conv1: 1}"],
+            ["taps are a list now; write model.taps=[inception3b/4,conv1/1]"],
+        ),
+        (["model.taps=[conv1/2,conv1]"], ["model.taps: conv1 is tapped twice"]),
+        (
+            ["model.taps=[inception5c]"],
             ["model.taps", "googlenet has no block 'inception5c'", "did you mean 'inception5"],
         ),
-        (["+model.taps.layer4=1"], ["model.taps", "no block 'layer4'", *BLOCKS]),
-        (["model.taps={inception5b: 0}"], ["model.taps.inception5b=0", "from 1 to 7", "=224"]),
-        (["model.taps={inception5b: 8}"], ["model.taps.inception5b=8", "from 1 to 7", "=224"]),
+        (["model.taps=[layer4/1]"], ["model.taps", "no block 'layer4'", *BLOCKS]),
+        (["model.taps=[inception5b/0]"], ["model.taps: inception5b/0", "from 1 to 7", "=224"]),
+        (["model.taps=[inception5b/8]"], ["model.taps: inception5b/8", "from 1 to 7", "=224"]),
         (
-            ["model.taps={inception3a: 13}", "data.image_size=96"],
-            ["model.taps.inception3a=13", "from 1 to 12", "data.image_size=96"],
+            ["model.taps=[inception3a/13]", "data.image_size=96"],
+            ["model.taps: inception3a/13", "from 1 to 12", "data.image_size=96"],
         ),
-        (["model.taps={inception5b: 1.5}"], ["model.taps.inception5b=1.5", "whole number"]),
-        (["model.taps={inception5b: true}"], ["model.taps.inception5b=True", "whole number"]),
+        (["model.taps=[inception5b/1.5]"], ["model.taps: inception5b/1.5", "whole number"]),
+        (["model.taps=[inception5b/true]"], ["model.taps: inception5b/true", "whole number"]),
         (["model.freeze=some"], ["model.freeze=some", "all, stem, none"]),
         (["model.freeze=null"], ["model.freeze=null", "all, stem, none"]),
         (
@@ -155,7 +159,7 @@ def test_the_configurations_of_a_group_have_the_same_keys(group):
             ["model.freeze=none features.bank=true", "add features.bank=false"],
         ),
         (
-            ["experiment=finetune", "model.taps={maxpool2: 1, conv1: 2}"],
+            ["experiment=finetune", "model.taps=[maxpool2,conv1/2]"],
             ["model.freeze=stem", "(maxpool2, conv1)", "inception3a", "model.freeze=none"],
         ),
         (["model.lr_decay=0"], ["model.lr_decay=0", "above 0"]),
@@ -191,8 +195,8 @@ def test_a_wrong_option_is_named_with_what_was_found_and_the_fix(overrides, word
         "model.dropout=0",
         "model.weights=null",
         "model.weight_decay=0",
-        "model.taps={inception5b: 7}",
-        "model.taps={maxpool1: 8, inception3b: 4}",
+        "model.taps=[inception5b/7]",
+        "model.taps=[maxpool1/8,inception3b/4]",
         "trainer.precision=32",
         "trainer.precision=bf16-mixed",
         "data.classes=[angry,disgust,fear,happy,neutral,sad,surprise]",
@@ -203,7 +207,7 @@ def test_the_ends_of_what_is_allowed_are_allowed(override):
 
 
 @pytest.mark.parametrize(
-    "overrides", [["model.freeze=none"], ["model.taps={inception3a: 1}"], ["model.lr_decay=1"]]
+    "overrides", [["model.freeze=none"], ["model.taps=[inception3a/1]"], ["model.lr_decay=1"]]
 )
 def test_fine_tuning_may_be_changed(overrides):
     check(changed("experiment=finetune", *overrides))
@@ -230,19 +234,18 @@ def test_options_are_checked_without_torch(module):
     assert done.stdout.strip() == "set()"
 
 
-@pytest.fixture(scope="module", params=[googlenet, googlenet_caffe])
+@pytest.fixture(scope="module", params=NETWORKS.values(), ids=NETWORKS)
 def backbone(request):
-    return request.param()
+    return request.param.build()
 
 
 @pytest.mark.parametrize("size", [32, 33, 34, 48, 63, 64, 65, 97, 131, 149, 191, 223, 224, 240])
 @torch.inference_mode()
 def test_map_size_is_the_size_of_every_map(backbone, size):
     torch.set_num_threads(1)
-    network = "googlenet" if "Torchvision" in repr(backbone.preprocessing) else "googlenet_caffe"
     maps = backbone(torch.zeros(1, 1, size, size), BLOCKS)
     true = {block: activation.shape[2:] for block, activation in maps.items()}
-    told = {block: map_size(network, block, size) for block in BLOCKS}
+    told = {block: backbone.side(block, size) for block in BLOCKS}
     assert true == {block: (side, side) for block, side in told.items()}
 
 

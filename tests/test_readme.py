@@ -5,14 +5,13 @@ import shlex
 
 import numpy as np
 import pytest
+from helpers.backbones import build_backbone, published_name
 from helpers.command import ROOT, train
 from hydra import initialize_config_dir
 from PIL import Image
 from safetensors.torch import save_file
 
 from fer_lit.cli import analyze as analyze_command
-from fer_lit.networks.googlenet_caffe import published_name
-from fer_lit.networks.weights import build_backbone
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```bash\n(.*?)```", README, re.S)

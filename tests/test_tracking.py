@@ -1,12 +1,15 @@
 """Weights & Biases: what a run is called, and that it never asks."""
 
+import pandas as pd
 import pytest
 from helpers.command import CONF
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from PIL import Image
 
-from fer_lit.runs.tracking import WandbTracker, log_analysis
+from fer_lit.runs.tracking import WandbTracker
+
+TRACKER = WandbTracker(project="fer-lit", entity=None)
 
 
 @pytest.fixture
@@ -26,7 +29,7 @@ def test_each_run_has_the_group_the_name_the_tags_and_the_config(cfg, tmp_path):
     for number in range(2):
         folder = tmp_path / str(number)
         folder.mkdir()
-        with WandbTracker(cfg, folder, "2026-01-02_03-04-05") as tracker:
+        with TRACKER.track(cfg, folder, "2026-01-02_03-04-05") as tracker:
             run = tracker.logger.experiment
             runs.append(run.id)
             assert run.offline
@@ -44,7 +47,7 @@ def test_each_run_has_the_group_the_name_the_tags_and_the_config(cfg, tmp_path):
 def test_a_failed_run_is_closed_too(cfg, tmp_path):
     import wandb
 
-    with pytest.raises(RuntimeError), WandbTracker(cfg, tmp_path, None):
+    with pytest.raises(RuntimeError), TRACKER.track(cfg, tmp_path, None):
         raise RuntimeError
     assert wandb.run is None
 
@@ -65,12 +68,11 @@ def test_an_analysis_is_a_run_of_its_own_in_the_sweeps_group(cfg, tmp_path, monk
     monkeypatch.setattr(wandb, "init", spy)
     picture = tmp_path / "maps.png"
     Image.new("L", (4, 4)).save(picture)
-    tables = {"accuracy": [{"condition": "none", "accuracy": 0.75}], "tests": []}
-    log_analysis(cfg, tmp_path, ["2026-01-02_03-04-05", "B"], tables, {"maps": picture})
+    tables = {"accuracy": pd.DataFrame([{"condition": "none", "accuracy": 0.75, "sd": None}])}
+    TRACKER.log_analysis(cfg, tmp_path, ["2026-01-02_03-04-05", "B"], tables, {"maps": picture})
     (run,) = opened
     assert (run.group, run.job_type) == ("2026-01-02_03-04-05", "analysis")
     assert set(run.tags) == {"2026-01-02_03-04-05", "B"}
     assert summary["accuracy/none"] == 0.75
     assert {"figures/maps", "tables/accuracy"} <= set(summary)
-    assert "tables/tests" not in summary
     assert wandb.run is None

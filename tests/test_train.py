@@ -19,8 +19,8 @@ from PIL import Image
 
 from fer_lit import training
 from fer_lit.classifier import EmotionClassifier
-from fer_lit.faces import load_faces
 from fer_lit.faces.datamodule import FaceDataModule
+from fer_lit.targets import build
 
 CONDITIONS = ("none", "eyes", "nose", "mouth")
 
@@ -111,7 +111,7 @@ def test_checkpoints_are_small(sweep):
 
 def test_a_failing_job_is_named_and_the_others_run(tmp_path, photographs):
     (photographs / "train" / "happy" / "3.png").write_bytes(b"not a picture")
-    options = (*DEMO[2:], "data.image_size=64", "model.weights=null", "model.taps={maxpool1: 2}")
+    options = (*DEMO[2:], "data.image_size=64", "model.weights=null", "model.taps=[maxpool1/2]")
     sweep = ("-m", f"data.root={photographs}", "data.on_bad_image=error,skip")
     process = train(tmp_path, *sweep, *options)
     folder = only(tmp_path, "outputs/sweeps/*")
@@ -155,7 +155,7 @@ def tested(tmp_path, monkeypatch):
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         cfg = compose("config", [*DEMO, *options, *length])
     accuracy = training.train(cfg, tmp_path / "run")
-    data = training.build_data(cfg, load_faces(cfg.data))
+    data = training.build_data(cfg, build(cfg.data.source).load())
     return tmp_path / "run", data, seen, accuracy
 
 
@@ -197,7 +197,7 @@ def test_the_official_parts_of_a_csv_file(tmp_path):
         for number in range(count)
     ]
     (tmp_path / "fer2013.csv").write_text("\n".join(["emotion,pixels,Usage", *rows]) + "\n")
-    options = ("model.weights=null", "model.taps={maxpool1: 2}", "data.image_size=64", *DEMO[2:])
+    options = ("model.weights=null", "model.taps=[maxpool1/2]", "data.image_size=64", *DEMO[2:])
     where = (f"data.root={tmp_path / 'fer2013.csv'}", "data.split.protocol=official")
     process = train(tmp_path, *where, *options)
     assert process.returncode == 0, process.stdout + process.stderr
@@ -245,7 +245,7 @@ def test_training_from_the_bank_equals_training_through_the_network(tmp_path):
         (["occlusion=moth"], ["occlusion=moth", "did you mean 'mouth'"]),
         (["occlusion=none,eyes"], ["occlusion=none,eyes", "-m"]),
         (["data.batch_size=0"], ["data.batch_size=0", "at least 2"]),
-        (["model.taps={inceptoin3b: 4}"], ["inceptoin3b", "did you mean 'inception3b'"]),
+        (["model.taps=[inceptoin3b/4]"], ["inceptoin3b", "did you mean 'inception3b'"]),
         (["seed"], ["seed", "name=value"]),
         (["data.classes=[happy,hungry]"], ["data.classes", "'hungry'", "neutral"]),
     ],

@@ -3,22 +3,21 @@
 import hashlib
 import os
 import struct
+from dataclasses import replace
 from pathlib import Path
 from urllib.error import URLError
 
 import pytest
 import torch
+from helpers.backbones import NETWORKS, build_backbone
 from safetensors.torch import save_file
 from torch import nn
 
 from fer_lit.errors import ConfigError
-from fer_lit.networks import googlenet_caffe, weights
 from fer_lit.networks.caffemodel import read_caffemodel
-from fer_lit.networks.weights import (
-    batch_norm_state,
-    build_backbone,
-    calibrate_batch_norm,
-)
+from fer_lit.networks.googlenet import GoogLeNet
+from fer_lit.networks.googlenet_caffe import GoogLeNetCaffe
+from fer_lit.networks.weights import batch_norm_state, calibrate_batch_norm
 
 
 @pytest.fixture(autouse=True)
@@ -37,9 +36,9 @@ def refuse_to_download(*_args, **_options):
 
 def published(network: str, seed: int = 1) -> dict[str, torch.Tensor]:
     """Random weights under their published names, with classifiers that are to be ignored."""
-    names = {"googlenet": lambda name: name, "googlenet_caffe": googlenet_caffe.published_name}
+    name_of = NETWORKS[network].published_name
     blocks = build_backbone(network, None, seed=seed).blocks
-    state = {names[network](name): x.clone() for name, x in blocks.state_dict().items()}
+    state = {name_of(name): x.clone() for name, x in blocks.state_dict().items()}
     ignored = {"googlenet": ["aux1.fc1", "fc"], "googlenet_caffe": ["loss1/fc", "loss3/classifier"]}
     return state | {f"{name}.weight": torch.ones(3, 2) for name in ignored[network]}
 
@@ -293,7 +292,7 @@ def test_a_download_is_announced_checked_and_kept(cache, monkeypatch, caplog):
     assert "50 MB" in caplog.text
 
     digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
-    monkeypatch.setattr(weights, "_TORCHVISION_SHA256", digest[:8])
+    monkeypatch.setattr(GoogLeNet, "imagenet", replace(GoogLeNet.imagenet, digest=digest[:8]))
     wanted = build_backbone("googlenet", None, seed=1).digest()
     assert build_backbone("googlenet", "imagenet", download=False).digest() == wanted
     assert len(calls) == 1
@@ -310,7 +309,9 @@ def test_caffe_weights_in_the_cache(cache, monkeypatch):
     assert "405fc5acd08a3bb12de8ee5e23a96bec22f08204" in error_of(
         build_backbone, "googlenet_caffe", "imagenet"
     )
-    monkeypatch.setattr(weights, "_CAFFE_SHA1", hashlib.sha1(path.read_bytes()).hexdigest())
+    digest = hashlib.sha1(path.read_bytes()).hexdigest()
+    caffe = replace(GoogLeNetCaffe.imagenet, digest=digest)
+    monkeypatch.setattr(GoogLeNetCaffe, "imagenet", caffe)
     assert build_backbone("googlenet_caffe", "imagenet").digest() == wanted
 
 

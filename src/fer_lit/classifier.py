@@ -9,21 +9,17 @@ from typing import Any, NamedTuple
 import lightning as L
 import torch
 from torch import Tensor, nn
-from torchmetrics import MetricCollection
-from torchmetrics.classification import (
-    MulticlassAccuracy,
-    MulticlassConfusionMatrix,
-    MulticlassF1Score,
-    MulticlassRecall,
-)
+from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 from fer_lit.errors import ConfigError
 from fer_lit.faces.datamodule import Batch
-from fer_lit.networks.blocks import trained_blocks
+from fer_lit.networks.architecture import trained_blocks
 from fer_lit.networks.features import extract_features
-from fer_lit.networks.head import build_head
 from fer_lit.networks.parameter_groups import parameter_groups
+from fer_lit.networks.taps import parse_taps
 from fer_lit.networks.weights import batch_norm_state, build_backbone
+from fer_lit.runs.metrics import rates_of
+from fer_lit.targets import build, refuse_foreign_targets
 
 _BACKBONE = "backbone."
 
@@ -43,45 +39,52 @@ class EmotionClassifier(L.LightningModule):
     `EmotionClassifier.load_from_checkpoint(path)`, with `weights=FILE` where the file has moved.
 
     Args:
-        network: `googlenet` or `googlenet_caffe`.
+        backbone: `_target_` of its architecture (see `networks.architecture`).
         weights: `imagenet`, a file, or None for random ones.
-        taps: block → height and width of the grid that its output is averaged over.
+        taps: `block/grid`: blocks, and the side of the grid that each output is averaged over.
         classes: the emotions, in the order of the labels.
-        dropout: share of the features dropped in training.
+        head: `_target_` and options of the head (see `networks.head`).
         optimizer: `adamw` or `sgd` (momentum 0.9).
         lr: learning rate of the head.
         weight_decay: of all that is trained.
-        scheduler: `cosine` (to 0 over all steps), `one_cycle` (Smith & Topin, 2018) or `none`.
+        schedule: `_target_` of the learning rate's schedule (see `networks.schedules`).
         label_smoothing: 0 up to but not 1.
         save_backbone: whether checkpoints hold the backbone's weights, too.
         backbone_arithmetic: `float32`, `bfloat16` or `float16`.
         download: whether ImageNet weights may be downloaded.
         freeze: `all`, `stem` or `none`: which blocks of the backbone stay as they are.
         lr_decay: learning rate of a trained block, times that of the next deeper one.
-        hidden: units of the head's hidden layer; None: a linear head.
+        trust: whether to build classes that are not fer_lit's, which a file may name.
+
+    Raises:
+        ConfigError: a class that is not trusted, or weights that cannot be had.
     """
 
     def __init__(
         self,
-        network: str,
+        backbone: dict[str, Any],
         weights: str | None,
-        taps: dict[str, int],
+        taps: list[str],
         classes: list[str],
-        dropout: float,
+        head: dict[str, Any],
         optimizer: str,
         lr: float,
         weight_decay: float,
-        scheduler: str,
+        schedule: dict[str, Any],
         label_smoothing: float,
         save_backbone: bool = False,
         backbone_arithmetic: str = "float32",
         download: bool = True,
         freeze: str = "all",
         lr_decay: float = 1.0,
-        hidden: int | None = None,
+        trust: bool = False,
     ):
         super().__init__()
-        self.save_hyperparameters()
+        if not trust:
+            targets = {"backbone": backbone, "head": head, "schedule": schedule}
+            refuse_foreign_targets(targets, "EmotionClassifier")
+        self.save_hyperparameters(ignore="trust")
+        self.taps = parse_taps(taps)
         self._build_networks()
         self._build_metrics()
         self.loss = nn.CrossEntropyLoss(label_smoothing=label_smoothing)
@@ -90,7 +93,7 @@ class EmotionClassifier(L.LightningModule):
         """Return logits, (B, classes), for pixels or for stored features (see `Batch.inputs`)."""
         if isinstance(inputs, Tensor):
             arithmetic = getattr(torch, self.hparams.backbone_arithmetic)
-            inputs = extract_features(self.backbone, inputs, self.hparams.taps, arithmetic)
+            inputs = extract_features(self.backbone, inputs, self.taps, arithmetic)
         return self.head(inputs)
 
     def on_fit_start(self) -> None:
@@ -116,8 +119,8 @@ class EmotionClassifier(L.LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Log both parts together, since training of the epoch is over: one row of a table."""
         epoch = {}
-        for part in self.metrics:
-            if self._seen[part]:  # nothing is trained on before a validation alone
+        for part, seen in self._seen.items():
+            if seen:  # nothing is trained on before a validation alone
                 epoch |= self._measure(part)
         self.log_dict({name: value for name, value in epoch.items() if value.ndim == 0})
         self.history.append({name: value.tolist() for name, value in epoch.items()})
@@ -140,15 +143,11 @@ class EmotionClassifier(L.LightningModule):
             # Faster for a head of millions; Lightning cannot clip gradients of a fused optimiser.
             fused = not self.trainer.gradient_clip_val
             optimizer = torch.optim.AdamW(groups, fused=fused, **options)
-        if self.hparams.scheduler == "none":
+        rates = build(self.hparams.schedule)(
+            optimizer, steps=int(self.trainer.estimated_stepping_batches)
+        )
+        if rates is None:
             return {"optimizer": optimizer}
-        steps = int(self.trainer.estimated_stepping_batches)
-        if self.hparams.scheduler == "one_cycle":
-            highest = [group["lr"] for group in optimizer.param_groups]
-            # The rate before the first step counts, too; beyond its end it would rise again.
-            rates = torch.optim.lr_scheduler.OneCycleLR(optimizer, highest, total_steps=steps + 1)
-        else:
-            rates = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rates, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -187,31 +186,20 @@ class EmotionClassifier(L.LightningModule):
 
     def _build_networks(self) -> None:
         hparams = self.hparams
-        self.backbone = build_backbone(hparams.network, hparams.weights, hparams.download)
-        self.backbone.freeze_all_but(trained_blocks(hparams.freeze, hparams.taps))
-        features = sum(self.backbone.channels[tap] * grid**2 for tap, grid in hparams.taps.items())
-        self.head = build_head(features, len(hparams.classes), hparams.dropout, hparams.hidden)
+        architecture = build(hparams.backbone)
+        self.backbone = build_backbone(architecture, hparams.weights, hparams.download)
+        self.backbone.freeze_all_but(trained_blocks(architecture, hparams.freeze, self.taps))
+        features = sum(self.backbone.channels[tap] * grid**2 for tap, grid in self.taps.items())
+        self.head = build(hparams.head).build(features, len(hparams.classes))
 
     def _build_metrics(self) -> None:
-        classes = len(self.hparams.classes)
-        metrics = MetricCollection(
-            {
-                "accuracy": MulticlassAccuracy(classes, average="micro"),
-                "macro_f1": MulticlassF1Score(classes, average="macro"),
-                "recall": MulticlassRecall(classes, average=None),
-                "confusion_matrix": MulticlassConfusionMatrix(classes),
-            }
-        )
-        self.metrics = nn.ModuleDict(
-            {part: metrics.clone(prefix=part) for part in ("train/", "val/", "test/")}
-        )
-        self._seen: dict[str, list[_Seen]] = {part: [] for part in self.metrics}
+        self._seen: dict[str, list[_Seen]] = {part: [] for part in ("train/", "val/", "test/")}
         self.history: list[dict[str, Any]] = []
 
     def _step(self, batch: Batch, part: str) -> Tensor:
         logits = _averaged(self(batch.inputs), len(batch.labels))
         loss = self.loss(logits, batch.labels)
-        # Measured once an epoch: four metrics cost as much time as the head itself.
+        # Measured once an epoch: batch by batch it would cost as much time as the head itself.
         self._seen[part].append(_Seen(logits.detach(), batch.labels, loss.detach()))
         return loss
 
@@ -220,16 +208,14 @@ class EmotionClassifier(L.LightningModule):
         seen, self._seen[part] = self._seen[part], []
         sizes = torch.tensor([len(batch.labels) for batch in seen], device=self.device)
         losses = torch.stack([batch.loss for batch in seen])
-        measured = self.metrics[part](
-            torch.cat([batch.logits for batch in seen]), torch.cat([batch.labels for batch in seen])
+        matrix = multiclass_confusion_matrix(
+            torch.cat([batch.logits for batch in seen]),
+            torch.cat([batch.labels for batch in seen]),
+            num_classes=len(self.hparams.classes),
         )
-        self.metrics[part].reset()
-        recalls = zip(self.hparams.classes, measured[f"{part}recall"], strict=True)
-        return {
-            f"{part}loss": (losses * sizes).sum() / sizes.sum(),
-            **measured,
-            **{f"{part}recall_{emotion}": recall for emotion, recall in recalls},
-        }
+        measured = {"loss": (losses * sizes).sum() / sizes.sum()}
+        measured |= rates_of(matrix, self.hparams.classes)
+        return {f"{part}{name}": value for name, value in measured.items()}
 
     def _learnt_names(self) -> set[str]:
         """What the backbone has of the faces: trained blocks, statistics of random networks."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,8 @@ from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from omegaconf import DictConfig, OmegaConf
 
 from fer_lit.classifier import EmotionClassifier
-from fer_lit.faces import load_faces
-from fer_lit.faces.augmentation import Augmentation
 from fer_lit.faces.datamodule import FaceDataModule
 from fer_lit.faces.face_set import FaceSet
-from fer_lit.faces.occlusion import Occlusion
 from fer_lit.faces.split import split_faces
 from fer_lit.faces.views import FaceViews
 from fer_lit.feature_bank.bank import FeatureBank
@@ -34,27 +31,33 @@ from fer_lit.runs.metrics import MetricsTable, nested, summarise
 from fer_lit.runs.predictions import prediction_rows
 from fer_lit.runs.provenance import describe_run, duplicates_across
 from fer_lit.stopwatch import Stopwatch
+from fer_lit.targets import build
 
+_NAMED_IN_OTHERS = ("network", "dropout", "hidden", "scheduler")
+"""Options of `model` that stand in its `backbone`, `head` and `schedule`, too."""
 CALIBRATION_FACES = 256
 """Training faces on which the BatchNorm statistics of a random network are measured."""
 
 log = logging.getLogger(__name__)
 
 
-def train(cfg: DictConfig, folder: Path, sweep: str | None = None) -> float:
+def train(
+    cfg: DictConfig, folder: Path, sweep: str | None = None, overrides: Sequence[str] = ()
+) -> float:
     """Train one network and write its run folder.
 
     Args:
         cfg: resolved and checked.
         folder: the run folder.
         sweep: name of the sweep that the run belongs to.
+        overrides: what was typed, or swept, for this run, as Hydra lists it.
 
     Returns:
         Accuracy on the validation faces after the last epoch, 0–1; NaN if the run failed, so that
         the other jobs of a sweep go on. The run folder says why.
     """
     run = RunFolder(folder)
-    run.start(cfg)
+    run.start(cfg, overrides)
     try:
         check(cfg)
         with _tracked(cfg, folder, sweep) as tracker:
@@ -75,7 +78,7 @@ def _train(cfg: DictConfig, run: RunFolder, tracker: Any) -> float:
     if precision.backbone == torch.float32:
         forbid_tf32()
     with watch.measure("faces"):
-        faces = load_faces(cfg.data)
+        faces = build(cfg.data.source).load()
         data = build_data(cfg, faces)
         across = duplicates_across(cfg.data.split.protocol, faces, data.split)
     with watch.measure("backbone"):
@@ -121,8 +124,8 @@ def build_data(cfg: DictConfig, faces: FaceSet) -> FaceDataModule:
     """Return the occluded faces, split as configured; see `FaceDataModule`."""
     return FaceDataModule(
         faces,
-        Occlusion(**cfg.occlusion),
-        Augmentation(**OmegaConf.to_container(cfg.augmentation)),
+        build(cfg.occlusion),
+        build(cfg.augmentation),
         image_size=cfg.data.image_size,
         split=split_faces(faces, **cfg.data.split, seed=cfg.seed),
         batch_size=cfg.data.batch_size,
@@ -147,12 +150,12 @@ def build_classifier(
     """
     L.seed_everything(cfg.seed, verbose=False)
     options = OmegaConf.to_container(cfg.model)
-    options["taps"] = {tap: grid for tap, grid in options["taps"].items() if grid is not None}
     model = EmotionClassifier(
-        **options,
+        **{name: options[name] for name in options if name not in _NAMED_IN_OTHERS},
         classes=list(data.faces.classes),
         backbone_arithmetic=str(precision.backbone).removeprefix("torch."),
         download=cfg.data.download,
+        trust=True,
     )
     if cfg.model.weights is None:
         calibrate_batch_norm(model.backbone, _calibration_faces(data))
@@ -165,7 +168,7 @@ def open_bank(data: FaceDataModule, model: EmotionClassifier, device: torch.devi
         data.views,
         {"data": data.faces.fingerprint, "occlusion": data.occlusion.identity},
         model.backbone.to(device),
-        model.hparams.taps,
+        model.taps,
         getattr(torch, model.hparams.backbone_arithmetic),
         device,
     )
@@ -234,11 +237,8 @@ def _callbacks(cfg: DictConfig, run: RunFolder) -> list[L.Callback]:
 
 
 def _tracked(cfg: DictConfig, folder: Path, sweep: str | None) -> AbstractContextManager[Any]:
-    if cfg.logger.name != "wandb":
-        return nullcontext()
-    from fer_lit.runs.tracking import WandbTracker  # wandb takes a second to import
-
-    return WandbTracker(cfg, folder, sweep)
+    tracker = build(cfg.logger.tracker)
+    return tracker.track(cfg, folder, sweep) if tracker else nullcontext()
 
 
 @contextmanager

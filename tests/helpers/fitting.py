@@ -58,3 +58,28 @@ def fit(
     )
     trainer.fit(model, data)
     return trainer
+
+
+_TARGETS = {
+    "googlenet": "fer_lit.networks.googlenet.GoogLeNet",
+    "googlenet_caffe": "fer_lit.networks.googlenet_caffe.GoogLeNetCaffe",
+}
+
+
+def described(
+    network: str, dropout: float, scheduler: str, hidden: int | None = None, **others: Any
+) -> dict[str, Any]:
+    """Return arguments of `EmotionClassifier`, as `conf/model` writes them."""
+    return {
+        "backbone": {"_target_": _TARGETS[network]},
+        "head": {
+            "_target_": "fer_lit.networks.head.Perceptron",
+            "dropout": dropout,
+            "hidden": hidden,
+        },
+        "schedule": {
+            "_target_": f"fer_lit.networks.schedules.{scheduler}",
+            "_partial_": True,
+        },
+        **others,
+    }

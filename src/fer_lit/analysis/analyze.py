@@ -42,7 +42,7 @@ def analyze(cfg: DictConfig, folder: Path) -> None:
     """
     device = choose_device("auto")
     forbid_tf32()
-    selection = select_runs(cfg.sweep, cfg.output)
+    selection = select_runs(cfg.sweep, cfg.output, cfg.trust)
     log.info(
         f"{len(selection.runs)} runs under {', '.join(selection.conditions)} "
         f"from {', '.join(map(str, selection.folders))}"

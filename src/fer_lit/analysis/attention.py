@@ -26,7 +26,6 @@ from fer_lit.analysis.layer import choose_layer, map_side
 from fer_lit.cli.analyze import METHODS
 from fer_lit.errors import ConfigError
 from fer_lit.networks.backbone import pool
-from fer_lit.networks.blocks import BLOCKS
 
 AVERAGING = ("gradcam", "gradcam++", "xgradcam")
 """Methods that give a channel one weight for all places."""
@@ -134,8 +133,8 @@ def trunk_taps(network: TrainedNetwork, layer: str) -> dict[str, int]:
 
 
 def _taps_before(network: TrainedNetwork, layer: str) -> dict[str, int]:
-    position = BLOCKS.index(layer)
-    return {tap: grid for tap, grid in network.taps.items() if BLOCKS.index(tap) < position}
+    before = network.backbone.names[: network.backbone.names.index(layer)]
+    return {tap: grid for tap, grid in network.taps.items() if tap in before}
 
 
 class _AfterLayer(nn.Module):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
+from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from fer_lit.analysis.conditions import Run
@@ -116,22 +117,27 @@ def _load(
     digest = model.backbone.digest()
     backbone = backbones.setdefault(digest, model.backbone.to(device))
     return TrainedNetwork(
-        model.hparams.network,
+        model.backbone.architecture.name,
         backbone,
         digest,
         model.head.requires_grad_(False).eval().to(device),
-        dict(model.hparams.taps),
+        model.taps,
         _arithmetic(model.hparams.backbone_arithmetic, device),
         run.config.data.image_size,
     )
 
 
 def _rebuild(run: Run, **changed: str) -> EmotionClassifier:
+    options = OmegaConf.to_container(run.config.model)
+    # Those of the configuration, which was checked, and which earlier versions' files lack.
+    described = {name: options[name] for name in ("backbone", "head", "schedule", "taps")}
     return EmotionClassifier.load_from_checkpoint(
         run.checkpoint,
         map_location="cpu",
         weights_only=True,
         download=run.config.data.download,
+        trust=True,
+        **described,
         **changed,
     )
 

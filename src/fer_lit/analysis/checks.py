@@ -22,9 +22,9 @@ from fer_lit.analysis.drawn_faces import check_drawn_faces
 from fer_lit.analysis.mapping import map_faces
 from fer_lit.analysis.material import Material
 from fer_lit.analysis.shares import bootstrap_interval
-from fer_lit.faces.augmentation import AS_THEY_ARE, resample
+from fer_lit.faces.augmentation import AS_THEY_ARE
 from fer_lit.faces.occlusion import occlude
-from fer_lit.faces.views import FaceViews
+from fer_lit.faces.views import FaceViews, resample
 from fer_lit.networks.features import extract_features
 
 PHOTOGRAPHS = 60

@@ -14,6 +14,7 @@ from fer_lit import paper
 from fer_lit.faces.occlusion import Occlusion
 from fer_lit.runs.predictions import Predictions
 from fer_lit.runs.summary import varied_options
+from fer_lit.targets import build
 
 PROTOCOL = "data.split.protocol"
 _NO_DIFFERENCE = (
@@ -200,7 +201,7 @@ def _condition(label: str, seeds: Mapping[int, Run], varied: Sequence[str]) -> C
         _label("none", run, _without_band(varied)),
         _label(config.occlusion.name, run, _of_band(telling)),
         _label(config.occlusion.name, run, [o for o in telling if not o.startswith(_SPLIT)]),
-        Occlusion(**config.occlusion),
+        build(config.occlusion),
         dict(sorted(seeds.items())),
     )
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
+from torch import nn
 
 from fer_lit.analysis.attention import MapSettings
 from fer_lit.analysis.averages import enlarge, scale
@@ -18,7 +19,7 @@ from fer_lit.errors import ConfigError
 from fer_lit.faces.augmentation import AS_THEY_ARE
 from fer_lit.faces.synthetic import draw_faces
 from fer_lit.faces.views import FaceViews
-from fer_lit.networks.head import LinearHead
+from fer_lit.networks.head import Perceptron
 from fer_lit.paper import BANDS
 
 FACES = 240
@@ -72,12 +73,12 @@ def check_drawn_faces(material: Material, settings: MapSettings, seed: int) -> d
 @torch.no_grad()
 def _learn(
     network: TrainedNetwork, views: FaceViews, labels: np.ndarray, device: torch.device
-) -> LinearHead:
+) -> nn.Module:
     """Return a linear head that has learnt the faces by logistic regression."""
     read = network.features(views, device)
     features = torch.cat([values.flatten(1) for values in read.values()], dim=1)
     classes = int(labels.max()) + 1
-    head = LinearHead(features.shape[1], classes, dropout=0).to(device).eval()
+    head = Perceptron(dropout=0, hidden=None).build(features.shape[1], classes).to(device).eval()
     head.standardise.running_mean.copy_(features.mean(dim=0))
     head.standardise.running_var.copy_(features.var(dim=0))
     standardised = head.standardise(features).cpu().numpy()

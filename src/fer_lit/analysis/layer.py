@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 from fer_lit.analysis.checkpoints import TrainedNetwork
 from fer_lit.errors import ConfigError
-from fer_lit.networks.blocks import BLOCKS, map_size
+from fer_lit.limits import suggestion
 
 SMALLEST_SIDE = 5
 """Height from which a map's cell is no higher than a band, 10 of 48 rows."""
@@ -24,8 +24,14 @@ def choose_layer(layer: str | None, networks: Collection[TrainedNetwork]) -> str
     if layer is None:
         return _deepest_read(networks)
     for network in networks:
-        last = max(network.taps, key=BLOCKS.index)
-        if BLOCKS.index(layer) > BLOCKS.index(last):
+        names = network.backbone.names
+        if layer not in names:
+            raise ConfigError(
+                f"layer={layer}: there is no such block{suggestion(layer, names)} "
+                f"(blocks: {', '.join(names)})"
+            )
+        last = max(network.taps, key=names.index)
+        if names.index(layer) > names.index(last):
             raise ConfigError(
                 f"layer={layer}: the head reads nothing after {last}; name that block or one "
                 "before it"
@@ -46,7 +52,7 @@ def choose_layer(layer: str | None, networks: Collection[TrainedNetwork]) -> str
 
 def _deepest_read(networks: Collection[TrainedNetwork]) -> str:
     read = set.intersection(*(set(network.taps) for network in networks))
-    found = _deepest([block for block in BLOCKS if block in read], networks)
+    found = _deepest([block for block in _names(networks) if block in read], networks)
     if found is None:
         raise ConfigError(
             "layer: no block that all heads read has a map of the same size in all runs that can "
@@ -57,8 +63,9 @@ def _deepest_read(networks: Collection[TrainedNetwork]) -> str:
 
 def _other_layer(networks: Collection[TrainedNetwork]) -> str:
     """Return advice: the deepest block that goes with all runs, whether heads read it or not."""
-    shallowest = min(max(map(BLOCKS.index, network.taps)) for network in networks)
-    found = _deepest(BLOCKS[: shallowest + 1], networks)
+    names = _names(networks)
+    shallowest = min(max(map(names.index, network.taps)) for network in networks)
+    found = _deepest(names[: shallowest + 1], networks)
     if found is None:
         return "analyse the sweeps one at a time"
     return f"the deepest that goes with all is layer={found} ({_cells(_sides(found, networks))})"
@@ -83,4 +90,8 @@ def _cells(sides: Collection[int]) -> str:
 
 def map_side(layer: str, network: TrainedNetwork) -> int:
     """Return the height and width of a block's output in cells."""
-    return map_size(network.name, layer, network.image_size)
+    return network.backbone.side(layer, network.image_size)
+
+
+def _names(networks: Collection[TrainedNetwork]) -> tuple[str, ...]:
+    return next(iter(networks)).backbone.names

@@ -13,8 +13,8 @@ from fer_lit.analysis.checkpoints import Networks, load_networks
 from fer_lit.analysis.conditions import Condition
 from fer_lit.analysis.selection import Selection
 from fer_lit.errors import ConfigError
-from fer_lit.faces import load_faces
 from fer_lit.faces.face_set import FaceSet
+from fer_lit.targets import build
 
 HeldOut = dict[tuple[str, int], np.ndarray]
 """By condition and seed of a network: which faces it is judged on, bool, (faces,).
@@ -90,10 +90,10 @@ def load_photographs(selection: Selection, root: str | None) -> FaceSet:
     Raises:
         ConfigError: they are not there, or are others.
     """
-    data: DictConfig = selection.config.data.copy()
-    if root is not None:
-        data.root = root
-    faces = load_faces(data)
+    source: DictConfig = selection.config.data.source.copy()
+    if root is not None and "root" in source:
+        source.root = root
+    faces = build(source).load()
     wanted = selection.runs[0].provenance["data_fingerprint"]
     if faces.fingerprint != wanted:
         raise ConfigError(

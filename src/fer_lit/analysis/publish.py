@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import pandas as pd
 from omegaconf import DictConfig
 
 from fer_lit.analysis.attention import MapSettings
@@ -13,6 +14,7 @@ from fer_lit.analysis.results import Results
 from fer_lit.analysis.screen import show
 from fer_lit.analysis.sections import facts_about, sections_of
 from fer_lit.analysis.selection import Selection
+from fer_lit.targets import build
 
 
 def publish(
@@ -47,9 +49,8 @@ def publish(
         results.facts,
     )
     show(folder, results)
-    if cfg.logger.name == "wandb":
-        from fer_lit.runs.tracking import log_analysis  # wandb takes a second to import
-
+    if tracker := build(cfg.logger.tracker):
         pictures = {name: picture.path for name, picture in results.pictures.items()}
         sweeps = list(dict.fromkeys(run.folder.absolute().parent.name for run in selection.runs))
-        log_analysis(cfg, folder, sweeps, results.tables, pictures)
+        tables = {name: pd.DataFrame(rows) for name, rows in results.tables.items() if rows}
+        tracker.log_analysis(cfg, folder, sweeps, tables, pictures)

@@ -7,21 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from fer_lit import paper
 from fer_lit.analysis.conditions import Condition, Run, group_runs, plain
 from fer_lit.errors import ConfigError
+from fer_lit.runs.earlier import upgraded
 from fer_lit.runs.folder import read_run, read_sweep
 from fer_lit.runs.predictions import read_predictions
-
-_BEFORE = {
-    "recipe": "paper",
-    "data": {"split": {"test": 0}},
-    "model": {"freeze": "all", "lr_decay": 1, "hidden": None},
-    "features": {"test_views": [0]},
-}
-"""Options that older runs do not have, and what was done then."""
 
 
 @dataclass(frozen=True)
@@ -55,12 +48,13 @@ class Selection:
         return tuple(name for name in paper.CONDITIONS if name not in names)
 
 
-def select_runs(sweep: str | Sequence[str] | None, output: str) -> Selection:
+def select_runs(sweep: str | Sequence[str] | None, output: str, trust: bool = False) -> Selection:
     """Return the finished runs of the named sweeps, or of the latest finished one.
 
     Args:
         sweep: a folder of a sweep or of a run, or several.
         output: folder that holds `sweeps/`.
+        trust: whether runs may name classes that are not fer_lit's.
 
     Raises:
         ConfigError: there are none, or they are on different data or classes.
@@ -68,7 +62,7 @@ def select_runs(sweep: str | Sequence[str] | None, output: str) -> Selection:
     notes: list[str] = []
     named = [sweep] if isinstance(sweep, str) else sweep
     folders = [Path(name).expanduser() for name in named or [_latest(Path(output), notes)]]
-    found = [run for folder in folders for run in _read(folder)]
+    found = [run for folder in folders for run in _read(folder, trust)]
     finished = [run for run in found if run["metrics"]]
     for run in found:
         if not run["metrics"]:
@@ -102,10 +96,10 @@ def _latest(output: Path, notes: list[str]) -> str:
     return str(ended[-1])
 
 
-def _read(folder: Path) -> list[dict[str, Any]]:
+def _read(folder: Path, trust: bool) -> list[dict[str, Any]]:
     if (folder / "provenance.json").exists():
-        return [read_run(folder)]
-    runs = read_sweep(folder) if folder.is_dir() else []
+        return [read_run(folder, trust)]
+    runs = read_sweep(folder, trust) if folder.is_dir() else []
     if not runs:
         raise ConfigError(f"sweep={folder}: there is no run in this folder; {_ADVICE}")
     return runs
@@ -126,7 +120,7 @@ def _readable(finished: Sequence[Mapping[str, Any]], notes: list[str]) -> list[R
 
 
 def _with_predictions(run: Mapping[str, Any]) -> Run:
-    config = OmegaConf.merge(_BEFORE, run["config"])
+    config = upgraded(run["config"])
     faces = run["metrics"]["faces"]
     file = "test_predictions.csv" if faces.get("test") else "predictions.csv"
     predictions = read_predictions(run["folder"] / file, config.data.classes)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from omegaconf import OmegaConf
+
 from fer_lit.cli.common import compose_job, refuse_several_values
 from fer_lit.errors import ConfigError
-from fer_lit.networks.blocks import BLOCKS
-from fer_lit.options import FLAG, Rule, check_rules, one_of, suggestion, whole
+from fer_lit.limits import FLAG, Rule, check_rules, one_of, whole
 
 METHODS = {
     "gradcam": "GradCAM",
@@ -39,6 +40,7 @@ _RULES = (
     Rule("sweep", _is_folders, "a folder, or several: sweep=[A,B]"),
     Rule("images", _is_path, "a file, a folder or a glob"),
     Rule("band_map", *FLAG),
+    Rule("trust", *FLAG),
     Rule("samples", *whole(2)),
     Rule("seed", *whole(0)),
     Rule("method", *one_of(*METHODS)),
@@ -63,12 +65,7 @@ def checked(arguments: Sequence[str]) -> Sequence[str]:
         raise ConfigError(f"{flags[0]}: analyze.py runs once; give several sweeps as sweep=[A,B]")
     refuse_several_values(arguments, "give one value; several sweeps are written sweep=[A,B]")
     cfg = compose_job("analyze", arguments, ["logger"])
-    check_rules(cfg, _RULES)
+    check_rules("", OmegaConf.to_container(cfg, resolve=True), _RULES)
     if cfg.band_map and cfg.images is not None:
         raise ConfigError("band_map=true: leave out images, which is another analysis")
-    if cfg.layer is not None and cfg.layer not in BLOCKS:
-        raise ConfigError(
-            f"layer={cfg.layer}: there is no such block{suggestion(str(cfg.layer), BLOCKS)} "
-            f"(blocks: {', '.join(BLOCKS)})"
-        )
     return arguments

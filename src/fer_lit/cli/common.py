@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from fer_lit.errors import ConfigError
-from fer_lit.options import suggestion
+from fer_lit.limits import suggestion
 
 
 def run(

@@ -9,7 +9,9 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from omegaconf import DictConfig, OmegaConf
 
 from fer_lit.cli.common import compose_job, parse, refuse_several_values, sweep_of
+from fer_lit.networks.taps import old_form
 from fer_lit.options import check
+from fer_lit.targets import build
 
 _GROUPS = ("data", "model", "occlusion", "logger", "augmentation")
 _PHOTOGRAPHS_ONLY = ("experiment", "data", "data.root", "data.on_bad_image")
@@ -23,17 +25,13 @@ def checked(arguments: Sequence[str]) -> list[str]:
         ConfigError: an option of a job cannot work.
     """
     flags = [argument for argument in arguments if argument.startswith("-")]
-    overrides = [
-        # Hydra refuses taps that the default has not, unless they are added by force.
-        f"++{argument}" if argument.startswith("model.taps=") else argument
-        for argument in arguments
-        if not argument.startswith("-")
-    ]
+    overrides = [argument for argument in arguments if not argument.startswith("-")]
+    _refuse_single_taps(overrides)
     configs = _compose_jobs(overrides, multirun=bool(flags))
     swept, replaced = _sweep_of_experiment(overrides) if flags else ([], [])
     if swept:
         configs = _compose_jobs(swept + overrides, multirun=True)
-    if not _have_photographs(configs):
+    if not _have_faces(configs):
         overrides = _demo(swept + overrides)
         _compose_jobs(overrides, multirun=bool(flags))
         _announce_demo()
@@ -41,13 +39,6 @@ def checked(arguments: Sequence[str]) -> list[str]:
         # Hydra would sweep these, too, and train each network several times.
         overrides = ["hydra.sweeper.params=null", *swept, *overrides]
     return flags + overrides
-
-
-def exact_taps(cfg: DictConfig, overrides: Sequence[str]) -> None:
-    """Make `model.taps={…}` mean these taps and no others; Hydra would add them to the default."""
-    for override in parse(overrides):
-        if override.key_or_group == "model.taps" and isinstance(override.value(), dict):
-            cfg.model.taps = {str(tap): grid for tap, grid in override.value().items()}
 
 
 def _compose_jobs(overrides: list[str], multirun: bool) -> list[DictConfig]:
@@ -74,23 +65,24 @@ def _sweep_of_experiment(overrides: Sequence[str]) -> tuple[list[str], list[str]
 
 def _compose(overrides: Sequence[str]) -> DictConfig:
     cfg = compose_job("config", overrides, _GROUPS)
-    exact_taps(cfg, overrides)
     OmegaConf.resolve(cfg)
     check(cfg)
     return cfg
 
 
-def _have_photographs(configs: Sequence[DictConfig]) -> bool:
-    """Whether the photographs that the jobs want are there, fetched if they must and may be."""
-    from fer_lit.faces.sources import locate_photographs
-
+def _have_faces(configs: Sequence[DictConfig]) -> bool:
+    """Whether the faces that the jobs want are there, fetched if they must and may be."""
     logging.basicConfig(format="%(message)s", level=logging.INFO)
-    wanted = {
-        (cfg.data.root, tuple(cfg.data.classes), cfg.data.download)
-        for cfg in configs
-        if cfg.data.name == "fer2013"
-    }
-    return all(locate_photographs(*place) is not None for place in wanted)
+    wanted = {OmegaConf.to_yaml(cfg.data.source): cfg.data.source for cfg in configs}
+    return all(build(source).is_there() for source in wanted.values())
+
+
+def _refuse_single_taps(overrides: Sequence[str]) -> None:
+    """Refuse `model.taps.BLOCK=GRID`, since taps are a list."""
+    for item in parse(overrides):
+        group, _, block = item.key_or_group.rpartition(".")
+        if group == "model.taps":
+            raise old_form({block: item.value()})
 
 
 def _demo(overrides: Sequence[str]) -> list[str]:

@@ -1,15 +1,32 @@
-"""Views of a face: seeded random draws, and the one resampling that applies them."""
+"""What the random views of a face are drawn from: seeded draws; torch is imported late."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
+
+from fer_lit.limits import Rule, check_rules, number, whole
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 REFERENCE_SIZE = 224
 """Input size in pixels that `translate` is stated at, as in MATLAB's example for GoogLeNet."""
+
+
+def _is_range(value: Any) -> bool:
+    numbers = isinstance(value, list | tuple) and all(type(end) in (int, float) for end in value)
+    return numbers and len(value) == 2 and 0 < value[0] <= value[1]
+
+
+_RULES = (
+    Rule("flip", *number(lambda v: 0 <= v <= 1, "a probability from 0 to 1")),
+    Rule("translate", *number(lambda v: v >= 0, "a number of at least 0")),
+    Rule("scale", _is_range, "[smallest, largest], both above 0"),
+    Rule("seed", *whole(0)),
+)
 
 
 @dataclass(frozen=True)
@@ -31,6 +48,9 @@ class Augmentation:
     scale: tuple[float, float]
     seed: int
 
+    def __post_init__(self):
+        check_rules("augmentation", vars(self), _RULES)
+
     @property
     def changes_faces(self) -> bool:
         """Whether any part is switched on."""
@@ -49,6 +69,8 @@ class Augmentation:
             width, positive to the right and down), scale. View 0 is the face as it is. Row i
             depends only on (`seed`, `view`, i).
         """
+        import torch
+
         if view == 0:
             return torch.tensor([[1.0, 0.0, 0.0, 1.0]]).expand(count, 4)
         uniform = np.random.default_rng([self.seed, view]).random((count, 4))
@@ -63,42 +85,3 @@ class Augmentation:
 
 AS_THEY_ARE = Augmentation(flip=0, translate=0, scale=(1, 1), seed=0)
 """Changes nothing: for those who want view 0 alone."""
-
-
-def resample(faces: Tensor, draws: Tensor, size: int) -> Tensor:
-    """Apply the draws and enlarge to the network's input, in one bilinear resampling.
-
-    Nothing is rotated, so rows and columns are resampled apart: by a matrix from the left and one
-    from the right. This is `grid_sample` but for rounding, at a seventh of its time on a CPU.
-
-    Args:
-        faces: uint8, (B, H, W).
-        draws: float32, (B, 4), see `Augmentation.draw`, on the same device.
-        size: height and width of the result in pixels.
-
-    Returns:
-        float32, (B, 1, size, size), 0–255. What lies outside the face is black, as in MATLAB.
-    """
-    reflection, shift_x, shift_y, scale = draws.unbind(dim=1)
-    height, width = faces.shape[1:]
-    rows = _weights(1 / scale, -shift_y / scale, size, height)
-    columns = _weights(reflection / scale, -reflection * shift_x / scale, size, width)
-    return (rows @ faces.float() @ columns.transpose(1, 2)).unsqueeze(1)
-
-
-def _weights(slope: Tensor, offset: Tensor, size: int, source: int) -> Tensor:
-    """Return linear interpolation along one axis, (B, size, source), as weights of the pixels.
-
-    Args:
-        slope: (B,), and
-        offset: (B,): a place p of the result, -1 to 1, comes from `slope` × p + `offset`.
-        size: pixels of the result.
-        source: pixels of the face.
-    """
-    pixels = torch.arange(max(size, source), device=slope.device)
-    places = (2 * pixels[:size] + 1) / size - 1
-    origins = slope[:, None] * places + offset[:, None]
-    # Clamped, because the outer half of the pixels at the edges has neighbours on one side only.
-    nearest = (((origins + 1) * source - 1) / 2).clamp(0, source - 1)
-    weights = (1 - (nearest[:, :, None] - pixels[:source]).abs()).clamp(min=0)
-    return weights * (origins.abs() <= 1)[:, :, None]

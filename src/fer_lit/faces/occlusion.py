@@ -10,11 +10,21 @@ from scipy.ndimage import gaussian_filter
 from fer_lit import paper
 from fer_lit.errors import ConfigError
 from fer_lit.faces.face_set import SIZE
+from fer_lit.limits import Rule, check_rules, name, one_of, whole
 
 FILLS = ("noise", "black", "gray", "mean", "blur")
 BLUR_SIGMA = 4.0
 """Standard deviation of the blur in pixels: enough to dissolve an eye, which is about 8 wide."""
 _CHUNK = 2048  # faces occluded at a time, which bounds the memory of noise and blur to 20 MB
+
+
+_SIDES = ("top", "height", "left", "width")
+_RULES = (
+    Rule("name", *name("folders")),
+    *(Rule(o, lambda v: type(v) is int, "a whole number") for o in _SIDES),
+    Rule("noise_seed", *whole(0)),
+    Rule("fill", *one_of(*FILLS)),
+)
 
 
 @dataclass(frozen=True)
@@ -44,8 +54,7 @@ class Occlusion:
     noise_seed: int
 
     def __post_init__(self):
-        if self.fill not in FILLS:
-            raise ConfigError(f"occlusion.fill={self.fill}: must be one of {', '.join(FILLS)}")
+        check_rules("occlusion", vars(self), _RULES)
         for start, length, what in (("top", "height", "rows"), ("left", "width", "columns")):
             first, count = getattr(self, start), getattr(self, length)
             if first < 0 or count < 0 or first + count > SIZE:

@@ -10,6 +10,7 @@ the nose nearly none.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from types import SimpleNamespace as Values
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ import numpy as np
 from fer_lit import paper
 from fer_lit.errors import ConfigError
 from fer_lit.faces.face_set import SIZE, FaceSet
+from fer_lit.limits import Rule, check_rules, whole
 
 EYES, NOSE, MOUTH = paper.BANDS.values()
 """The rows that hold each part."""
@@ -94,6 +96,36 @@ _TRAITS = {
 
 _AXIS = np.arange(SIZE, dtype=np.float32) - (SIZE - 1) / 2  # x or y of the pixels
 _CHUNK = 64  # faces drawn at once: their arrays stay in the processor's cache
+
+
+_RULES = (Rule("count", *whole(20)), Rule("seed", *whole(0)))
+
+
+@dataclass(frozen=True)
+class DrawnFaces:
+    """The source of faces that the program draws.
+
+    Attributes:
+        classes: emotions that can be drawn, in the order of the labels.
+        count: number of faces, 20 or more.
+        seed: 0 or more.
+    """
+
+    classes: Sequence[str]
+    count: int
+    seed: int
+
+    def __post_init__(self):
+        check_rules("data", vars(self), _RULES)
+        check_drawable(self.classes)
+
+    def is_there(self) -> bool:
+        """Return whether the faces can be had: always."""
+        return True
+
+    def load(self) -> FaceSet:
+        """Return the faces: see `draw_faces`."""
+        return draw_faces(self.classes, self.count, self.seed)
 
 
 def check_drawable(classes: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""What the network sees: view k of face i, as the network's input."""
+"""What the network sees: view k of face i, as the network's input, by one resampling."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fer_lit.faces.augmentation import Augmentation, resample
+from fer_lit.faces.augmentation import Augmentation
 
 
 class FaceViews:
@@ -46,3 +46,42 @@ class FaceViews:
 
     def _draw(self, view: int, device: torch.device) -> Tensor:
         return self.augmentation.draw(view, len(self)).to(device)
+
+
+def resample(faces: Tensor, draws: Tensor, size: int) -> Tensor:
+    """Apply the draws and enlarge to the network's input, in one bilinear resampling.
+
+    Nothing is rotated, so rows and columns are resampled apart: by a matrix from the left and one
+    from the right. This is `grid_sample` but for rounding, at a seventh of its time on a CPU.
+
+    Args:
+        faces: uint8, (B, H, W).
+        draws: float32, (B, 4), see `Augmentation.draw`, on the same device.
+        size: height and width of the result in pixels.
+
+    Returns:
+        float32, (B, 1, size, size), 0–255. What lies outside the face is black, as in MATLAB.
+    """
+    reflection, shift_x, shift_y, scale = draws.unbind(dim=1)
+    height, width = faces.shape[1:]
+    rows = _weights(1 / scale, -shift_y / scale, size, height)
+    columns = _weights(reflection / scale, -reflection * shift_x / scale, size, width)
+    return (rows @ faces.float() @ columns.transpose(1, 2)).unsqueeze(1)
+
+
+def _weights(slope: Tensor, offset: Tensor, size: int, source: int) -> Tensor:
+    """Return linear interpolation along one axis, (B, size, source), as weights of the pixels.
+
+    Args:
+        slope: (B,), and
+        offset: (B,): a place p of the result, -1 to 1, comes from `slope` × p + `offset`.
+        size: pixels of the result.
+        source: pixels of the face.
+    """
+    pixels = torch.arange(max(size, source), device=slope.device)
+    places = (2 * pixels[:size] + 1) / size - 1
+    origins = slope[:, None] * places + offset[:, None]
+    # Clamped, because the outer half of the pixels at the edges has neighbours on one side only.
+    nearest = (((origins + 1) * source - 1) / 2).clamp(0, source - 1)
+    weights = (1 - (nearest[:, :, None] - pixels[:source]).abs()).clamp(min=0)
+    return weights * (origins.abs() <= 1)[:, :, None]

@@ -9,42 +9,57 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor, nn
 
-from fer_lit.networks.blocks import BLOCKS, CHANNELS
+from fer_lit.networks.architecture import Architecture, map_side
 
 
 class Backbone(nn.Module):
-    """The two GoogLeNets up to `inception5b`, at first frozen.
+    """A network up to its last block before the classifier, at first frozen.
 
     A frozen block has no gradients and is always in eval mode.
 
     Args:
-        blocks: the modules of all `BLOCKS`, by name, in that order.
+        architecture: what is known of it.
+        blocks: the modules of all its blocks, by name, in the order in which they run.
         preprocessing: turns pixels of 0 to 255, (B, 1, H, W) grey or (B, 3, H, W) RGB, into what
             the first block expects; its `repr` says what it does.
 
     Attributes:
+        names: of the blocks, in the order in which they run.
+        channels: of the output of each block.
         trained: names of the blocks that are not frozen, in the order of the network.
     """
 
-    def __init__(self, blocks: OrderedDict[str, nn.Module], preprocessing: nn.Module) -> None:
-        if tuple(blocks) != BLOCKS:
-            raise ValueError(f"a backbone has the blocks {BLOCKS}, in this order")
+    def __init__(
+        self,
+        architecture: Architecture,
+        blocks: OrderedDict[str, nn.Module],
+        preprocessing: nn.Module,
+    ) -> None:
+        if list(blocks) != list(architecture.channels):
+            names = ", ".join(architecture.channels)
+            raise ValueError(f"{architecture.name} has the blocks {names}, in this order")
         super().__init__()
+        self.architecture = architecture
         self.preprocessing = preprocessing
         self.blocks = nn.ModuleDict(blocks)
-        self.channels = dict(CHANNELS)
+        self.names = tuple(blocks)
+        self.channels = dict(architecture.channels)
         self.freeze_all_but(())
 
     def freeze_all_but(self, trained: Iterable[str]) -> None:
-        """Freezes all blocks except `trained`, which get gradients and go into training mode."""
-        self.trained = tuple(name for name in BLOCKS if name in set(trained))
+        """Freeze all blocks except `trained`, which get gradients and go into training mode."""
+        self.trained = tuple(name for name in self.names if name in set(trained))
         self.requires_grad_(False)
         for name in self.trained:
             self.blocks[name].requires_grad_()
         self.train()
 
+    def side(self, block: str, image_size: int) -> int:
+        """Return the height and width of a block's output in cells."""
+        return map_side(self.architecture, block, image_size)
+
     def forward(self, x: Tensor, taps: Iterable[str]) -> dict[str, Tensor]:
-        """What the tapped blocks put out; nothing after the deepest tap is computed.
+        """Return what the tapped blocks put out; nothing after the deepest tap is computed.
 
         Args:
             x: (B, 1, H, W) grey or (B, 3, H, W) RGB pixels, float32, 0 to 255.
@@ -56,21 +71,21 @@ class Backbone(nn.Module):
         return self._run(0, self.preprocessing(x), taps)
 
     def resume(self, block: str, activation: Tensor, taps: Iterable[str]) -> dict[str, Tensor]:
-        """Goes on after `block` from what it put out, as `forward` would have.
+        """Go on after `block` from what it put out, as `forward` would have.
 
         Args:
             block: the name of the block that gave `activation`.
             activation: (B, `channels[block]`, h, w).
             taps: names of later blocks.
         """
-        return self._run(BLOCKS.index(block) + 1, activation, taps)
+        return self._run(self.names.index(block) + 1, activation, taps)
 
     def _run(self, start: int, x: Tensor, taps: Iterable[str]) -> dict[str, Tensor]:
         waiting = set(taps)
-        if not waiting <= set(BLOCKS[start:]):
-            raise ValueError(f"taps {sorted(waiting)} are not all among {BLOCKS[start:]}")
+        if not waiting <= set(self.names[start:]):
+            raise ValueError(f"taps {sorted(waiting)} are not all among {self.names[start:]}")
         activations = {}
-        for name in BLOCKS[start:]:
+        for name in self.names[start:]:
             if not waiting:
                 break
             x = self.blocks[name](x)
@@ -80,23 +95,23 @@ class Backbone(nn.Module):
         return activations
 
     def train(self, mode: bool = True) -> Backbone:
-        """Sets the mode of trained blocks; BatchNorm statistics of frozen ones never move."""
+        """Set the mode of trained blocks; BatchNorm statistics of frozen ones never move."""
         super().train(False)
         for name in self.trained:
             self.blocks[name].train(mode)
         return self
 
     def digest(self) -> str:
-        """The sha256, as hex, of all weights and buffers: names, types, shapes and bytes."""
+        """Return the sha256, as hex, of all weights and buffers: names, types, shapes and bytes."""
         return _digest(self.state_dict())
 
     def frozen_digest(self) -> str:
-        """The digest of the frozen blocks alone; `digest` if all are frozen."""
+        """Return the digest of the frozen blocks alone; `digest` if all are frozen."""
         state, trained = self.state_dict(), self.trained_state()
         return _digest({name: state[name] for name in state if name not in trained})
 
     def trained_state(self) -> dict[str, Tensor]:
-        """The part of the state dictionary that training changes, statistics included."""
+        """Return the part of the state dictionary that training changes, statistics included."""
         beginnings = tuple(f"blocks.{name}." for name in self.trained)
         return {
             name: value for name, value in self.state_dict().items() if name.startswith(beginnings)
@@ -112,7 +127,7 @@ def _digest(state: Mapping[str, Tensor]) -> str:
 
 
 def pool(activation: Tensor, grid: int) -> Tensor:
-    """Averages (B, C, h, w) of any float type over a grid: (B, C, grid, grid), float32.
+    """Average (B, C, h, w) of any float type over a grid: (B, C, grid, grid), float32.
 
     The sum is taken in float32, also under autocast.
     """

@@ -1,4 +1,4 @@
-"""Reads the weights in a `.caffemodel` file, a protobuf, without Caffe and without its schema.
+"""The weights in a `.caffemodel` file, a protobuf, without Caffe and without its schema.
 
 The field numbers are those of Caffe's `caffe.proto`; the encoding is protobuf's
 (https://protobuf.dev/programming-guides/encoding/). Only what weights need is read.
@@ -33,7 +33,7 @@ _LEGACY_SHAPE, _DATA, _SHAPE = (1, 2, 3, 4), 5, 7
 
 
 def read_caffemodel(path: Path) -> dict[str, Tensor]:
-    """Reads `<layer>.weight` and `<layer>.bias` of every layer that has weights.
+    """Read `<layer>.weight` and `<layer>.bias` of every layer that has weights.
 
     Args:
         path: a serialised NetParameter, with fields `layer` or the older `layers`.
@@ -102,7 +102,7 @@ def _without_padding(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, int, memoryview | int]]:
-    """Gives (field number, wire type, value): a number for VARINT, else the bytes."""
+    """Yield (field number, wire type, value): a number for VARINT, else the bytes."""
     at = 0
     while at < len(message):
         key, at = _varint(message, at)

@@ -1,72 +1,62 @@
-"""The trainable head: from pooled taps to one score per emotion."""
+"""The trainable heads: from pooled taps to one score per emotion; torch is imported late.
+
+A head is a class with its options and `build(features, classes)`, which returns a module from taps,
+block → (B, channels, grid, grid), to logits, (B, classes). `conf/model/head` names it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor, nn
+from fer_lit.limits import SHARE, Rule, check_rules, whole
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_RULES = (
+    Rule("dropout", *SHARE),
+    Rule("hidden", lambda v: v is None or whole(1)[0](v), "a number of units, or null"),
+)
 
 
-def build_head(features: int, classes: int, dropout: float, hidden: int | None) -> nn.Module:
-    """Return a head with a hidden layer of so many units, or a linear one for None."""
-    if hidden is None:
-        return LinearHead(features, classes, dropout)
-    return MLPHead(features, classes, dropout, hidden)
-
-
-class LinearHead(nn.Module):
-    """Standardise the concatenated taps, drop some, and one linear layer.
+@dataclass(frozen=True)
+class Perceptron:
+    """Standardise the concatenated taps, drop some, and one linear layer or a hidden one before it.
 
     Standardising (batch statistics in training, running ones after) puts taps of different scale
-    on an equal footing; without `affine` the linear layer alone is trained.
+    on an equal footing; without `affine` the other layers alone are trained. Hidden units are
+    normalised over the batch before their ReLU, and dropped after it.
 
-    Args:
-        features: number of features of all taps together.
-        classes: number of emotions.
-        dropout: share of the features dropped in training, 0 up to but not 1.
+    Attributes:
+        dropout: share of the features, and of the hidden units, dropped in training, 0 up to but
+            not 1.
+        hidden: number of hidden units; None: a linear head.
     """
 
-    def __init__(self, features: int, classes: int, dropout: float):
-        super().__init__()
-        self.standardise = nn.BatchNorm1d(features, affine=False)
-        self.dropout = nn.Dropout(dropout)
-        self.linear = nn.Linear(features, classes)
+    dropout: float
+    hidden: int | None
 
-    def forward(self, taps: Mapping[str, Tensor]) -> Tensor:
-        """Return logits, float, (B, classes), for taps of (B, channels, grid, grid)."""
-        return self.linear(self.dropout(self.standardise(_concatenated(taps))))
+    def __post_init__(self):
+        check_rules("model", vars(self), _RULES)
 
+    def build(self, features: int, classes: int) -> nn.Module:
+        """Return the head for so many features of all taps together, and emotions."""
+        from torch import nn
 
-class MLPHead(nn.Module):
-    """Standardise the concatenated taps, and a perceptron with one hidden layer.
+        from fer_lit.networks.concatenated import Concatenated
 
-    Dropout comes before either linear layer; the hidden units are normalised over the batch before
-    their ReLU.
-
-    Args:
-        features: number of features of all taps together.
-        classes: number of emotions.
-        dropout: share of the features, and of the hidden units, dropped in training.
-        hidden: number of hidden units.
-    """
-
-    def __init__(self, features: int, classes: int, dropout: float, hidden: int):
-        super().__init__()
-        self.standardise = nn.BatchNorm1d(features, affine=False)
-        self.layers = nn.Sequential(
-            nn.Dropout(dropout),
-            nn.Linear(features, hidden, bias=False),
-            nn.BatchNorm1d(hidden),
+        parts = OrderedDict[str, nn.Module](standardise=nn.BatchNorm1d(features, affine=False))
+        if self.hidden is None:
+            parts |= {"dropout": nn.Dropout(self.dropout), "linear": nn.Linear(features, classes)}
+            return Concatenated(parts)
+        parts["layers"] = nn.Sequential(
+            nn.Dropout(self.dropout),
+            nn.Linear(features, self.hidden, bias=False),
+            nn.BatchNorm1d(self.hidden),
             nn.ReLU(),
-            nn.Dropout(dropout),
-            nn.Linear(hidden, classes),
+            nn.Dropout(self.dropout),
+            nn.Linear(self.hidden, classes),
         )
-
-    def forward(self, taps: Mapping[str, Tensor]) -> Tensor:
-        """Return logits, float, (B, classes), for taps of (B, channels, grid, grid)."""
-        return self.layers(self.standardise(_concatenated(taps)))
-
-
-def _concatenated(taps: Mapping[str, Tensor]) -> Tensor:
-    return torch.cat([tap.flatten(1) for tap in taps.values()], dim=1)
+        return Concatenated(parts)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import math
 import pickle
 import socket
 from collections.abc import Iterator
@@ -15,51 +14,40 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from torchvision.models import GoogLeNet_Weights
+from torch.optim.swa_utils import update_bn
 
 from fer_lit.cache import cache_folder
 from fer_lit.errors import ConfigError
-from fer_lit.networks import googlenet, googlenet_caffe
+from fer_lit.networks.architecture import Architecture
 from fer_lit.networks.backbone import Backbone
-from fer_lit.networks.blocks import BLOCKS
 from fer_lit.networks.caffemodel import read_caffemodel
 
 log = logging.getLogger(__name__)
 
-_URL = GoogLeNet_Weights.IMAGENET1K_V1.url
-_TORCHVISION_FILE = Path(_URL).name
-_TORCHVISION_SHA256 = _TORCHVISION_FILE.removesuffix(".pth").removeprefix("googlenet-")
-_CAFFE_PAGE = "https://github.com/BVLC/caffe/tree/master/models/bvlc_googlenet"
-_CAFFE_FILE = "bvlc_googlenet.caffemodel"
-_CAFFE_SHA1 = "405fc5acd08a3bb12de8ee5e23a96bec22f08204"
-
-_MODULES = {"googlenet": googlenet, "googlenet_caffe": googlenet_caffe}
-_BUILDERS = {"googlenet": googlenet.googlenet, "googlenet_caffe": googlenet_caffe.googlenet_caffe}
-
 
 def build_backbone(
-    network: str, weights: str | None, download: bool = True, seed: int = 0
+    architecture: Architecture, weights: str | None, download: bool = True, seed: int = 0
 ) -> Backbone:
-    """Builds a frozen backbone; the global random state stays as it was.
+    """Return a frozen backbone; the global random state stays as it was.
 
     Args:
-        network: `googlenet` or `googlenet_caffe`.
+        architecture: the network.
         weights: `imagenet`; or a file, `.safetensors`, `.pth`, `.pt` or `.caffemodel`, with the
             published names; or None for random ones.
-        download: whether `imagenet` may fetch torchvision's file if the cache has none.
+        download: whether `imagenet` may be fetched if the cache has no file.
         seed: of random weights.
 
     Raises:
-        ConfigError: the weights cannot be had, or are not those of `network`.
+        ConfigError: the weights cannot be had, or are not those of the network.
     """
     with torch.random.fork_rng(devices=[]):
-        backbone = _BUILDERS[network]()
+        backbone = architecture.build()
     if weights is None:
         _initialise(backbone, seed)
     elif weights == "imagenet":
-        _load(backbone, network, _imagenet_file(network, download))
+        _load(backbone, _imagenet_file(architecture, download))
     else:
-        _load(backbone, network, Path(weights).expanduser())
+        _load(backbone, Path(weights).expanduser())
     return backbone
 
 
@@ -73,38 +61,38 @@ def _initialise(backbone: Backbone, seed: int) -> None:
                 nn.init.zeros_(module.bias)
 
 
-def _imagenet_file(network: str, download: bool) -> Path:
-    folder = cache_folder("weights")
-    if network == "googlenet":
-        path = folder / _TORCHVISION_FILE
-        if not path.exists():
-            _download(path, download)
-        return _verified(path, "sha256", _TORCHVISION_SHA256)
-    path = folder / _CAFFE_FILE
-    if path.exists():
-        return _verified(path, "sha1", _CAFFE_SHA1)
+def _imagenet_file(architecture: Architecture, download: bool) -> Path:
+    published = architecture.imagenet
+    path = cache_folder("weights") / published.file
     converted = path.with_suffix(".safetensors")
-    if converted.exists():
+    if not path.exists() and converted.exists() and not published.downloadable:
         return converted
-    problem = f"are not in the cache; {path.name} is linked from {_CAFFE_PAGE}"
-    raise _unavailable("googlenet_caffe", problem, path)
+    if not path.exists():
+        _download(architecture, path, download)
+    return _verified(path, published.algorithm, published.digest)
 
 
-def _download(path: Path, allowed: bool) -> None:
+def _download(architecture: Architecture, path: Path, allowed: bool) -> None:
+    source, name = architecture.imagenet.source, architecture.name
+    if not architecture.imagenet.downloadable:
+        problem = f"are not in the cache; {path.name} is linked from {source}"
+        raise _unavailable(name, problem, path)
     if not allowed:
-        raise _unavailable("googlenet", "are not in the cache and data.download=false", path)
-    log.info("Downloading the ImageNet weights of googlenet (50 MB) from %s to %s", _URL, path)
+        raise _unavailable(name, "are not in the cache and data.download=false", path)
+    log.info("Downloading the ImageNet weights of %s (50 MB) from %s to %s", name, source, path)
     try:
         with _timeout(30):
-            torch.hub.download_url_to_file(_URL, str(path), hash_prefix=_TORCHVISION_SHA256)
+            torch.hub.download_url_to_file(
+                source, str(path), hash_prefix=architecture.imagenet.digest
+            )
     except (OSError, RuntimeError, HTTPException) as error:
-        problem = f"could not be downloaded from {_URL} ({_one_line(error)})"
-        raise _unavailable("googlenet", problem, path) from None
+        problem = f"could not be downloaded from {source} ({_one_line(error)})"
+        raise _unavailable(name, problem, path) from None
 
 
 @contextmanager
 def _timeout(seconds: float) -> Iterator[None]:
-    """Ends a connection on which nothing arrives; torch's downloader waits for ever."""
+    """End a connection on which nothing arrives; torch's downloader waits for ever."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(seconds)
     try:
@@ -130,27 +118,25 @@ def _verified(path: Path, algorithm: str, beginning: str) -> Path:
     return path
 
 
-def _load(backbone: Backbone, network: str, path: Path) -> None:
-    found = _read(path)
-    _refuse_other_network(network, path, found)
-    module = _MODULES[network]
+def _load(backbone: Backbone, path: Path) -> None:
+    found, architecture = _read(path), backbone.architecture
+    for name, other in architecture.other_networks.items():
+        if name in found:
+            raise ConfigError(f"{path}: these look like the weights of {other}: use model={other}")
     state = {
-        module.published_name(name): tensor for name, tensor in backbone.blocks.state_dict().items()
+        architecture.published_name(name): tensor
+        for name, tensor in backbone.blocks.state_dict().items()
     }
     for name, tensor in state.items():
         # How many batches BatchNorm once saw changes nothing, and old files lack it.
         if not name.endswith("num_batches_tracked"):
-            _check(path, network, name, found.get(name), tensor)
+            _check(path, architecture.name, name, found.get(name), tensor)
             tensor.copy_(found[name])
     for name in found:
-        if name not in state and not name.startswith(module.IGNORED):
-            raise ConfigError(f"{path}: {name} is unknown to {network}: give its published weights")
-
-
-def _refuse_other_network(network: str, path: Path, found: dict[str, Tensor]) -> None:
-    for other, module in _MODULES.items():
-        if other != network and module.FIRST_WEIGHT in found:
-            raise ConfigError(f"{path}: these look like the weights of {other}: use model={other}")
+        if name not in state and not name.startswith(architecture.ignored):
+            raise ConfigError(
+                f"{path}: {name} is unknown to {architecture.name}: give its published weights"
+            )
 
 
 def _check(path: Path, network: str, name: str, found: Tensor | None, wanted: Tensor) -> None:
@@ -163,7 +149,7 @@ def _check(path: Path, network: str, name: str, found: Tensor | None, wanted: Te
 
 
 def _read(path: Path) -> dict[str, Tensor]:
-    """Reads tensors by name; no format runs code from the file."""
+    """Read tensors by name; no format runs code from the file."""
     readers = {
         ".safetensors": load_file,
         ".pth": _read_torch,
@@ -203,35 +189,26 @@ def _one_line(error: Exception) -> str:
 
 
 def calibrate_batch_norm(backbone: Backbone, pixels: Tensor) -> None:
-    """Sets the running statistics of every BatchNorm from faces, then leaves it in its old mode.
+    """Set the running statistics of every BatchNorm from faces.
 
     Each layer sees its input normalised by those before it, as in training. Many faces are taken in
     equal parts of at most 64, whose statistics are averaged. Without BatchNorm nothing happens.
 
     Args:
-        backbone: normally one with random weights.
+        backbone: normally one with random weights; it leaves in the mode that it came in.
         pixels: (N, 1, H, W), float32, 0 to 255, on the backbone's device; N at least 1.
     """
-    norms = [module for module in backbone.modules() if isinstance(module, nn.BatchNorm2d)]
-    if not norms:
-        return
-    before = [(norm.momentum, norm.training) for norm in norms]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # torch's word for the average over all batches
-        norm.train()
-    try:
-        with torch.no_grad(), torch.autocast(pixels.device.type, enabled=False):
-            for part in pixels.chunk(math.ceil(len(pixels) / 64)):
-                backbone(part, BLOCKS[-1:])
-    finally:
-        for norm, (momentum, training) in zip(norms, before, strict=True):
-            norm.momentum = momentum
-            norm.train(training)
+    modes = {module: module.training for module in backbone.modules()}
+    # Frozen blocks of a backbone stay in eval mode, where they would learn nothing.
+    blocks = nn.Sequential(backbone.preprocessing, *backbone.blocks.values())
+    with torch.autocast(pixels.device.type, enabled=False):
+        update_bn(pixels.chunk(-(-len(pixels) // 64)), blocks)
+    for module, mode in modes.items():
+        module.training = mode
 
 
 def batch_norm_state(backbone: Backbone) -> dict[str, Tensor]:
-    """Copies the statistics of every BatchNorm, by their names in the state dictionary."""
+    """Copy the statistics of every BatchNorm, by their names in the state dictionary."""
     return {
         f"{prefix}.{name}": buffer.clone()
         for prefix, module in backbone.named_modules()

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import traceback
+from collections.abc import Sequence
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from fer_lit.files import write_json, write_text
+from fer_lit.targets import refuse_foreign_targets
 
 _PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "grad-cam", "numpy", "fer-lit")
 
@@ -37,10 +39,10 @@ class RunFolder:
         self._provenance: dict[str, Any] = {}
         self.figures.mkdir(parents=True, exist_ok=True)
 
-    def start(self, cfg: DictConfig) -> None:
+    def start(self, cfg: DictConfig, overrides: Sequence[str] = ()) -> None:
         """Write the resolved configuration, and how the run was started."""
         write_text(self.path / "config.yaml", OmegaConf.to_yaml(cfg))
-        self.record(status="running", **describe_process())
+        self.record(status="running", overrides=list(overrides), **describe_process())
 
     def record(self, **facts: Any) -> None:
         """Add facts to `provenance.json`."""
@@ -65,23 +67,34 @@ def describe_process() -> dict[str, Any]:
     }
 
 
-def read_run(folder: Path) -> dict[str, Any]:
-    """Return a run's `config`, `provenance` and, if it finished, `metrics` (else None)."""
+def read_run(folder: Path, trust: bool = False) -> dict[str, Any]:
+    """Return a run's `config`, `provenance` and, if it finished, `metrics` (else None).
+
+    Args:
+        folder: of the run.
+        trust: whether its configuration may name classes that are not fer_lit's.
+
+    Raises:
+        ConfigError: it names some, and is not trusted.
+    """
     metrics = folder / "metrics.json"
     provenance = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
     finished = provenance["status"] == "finished"
+    config = OmegaConf.load(folder / "config.yaml")
+    if not trust:
+        refuse_foreign_targets(config, folder / "config.yaml")
     return {
         "folder": folder,
-        "config": OmegaConf.load(folder / "config.yaml"),
+        "config": config,
         "provenance": provenance,
         "metrics": json.loads(metrics.read_text(encoding="utf-8")) if finished else None,
     }
 
 
-def read_sweep(folder: Path) -> list[dict[str, Any]]:
+def read_sweep(folder: Path, trust: bool = False) -> list[dict[str, Any]]:
     """Return the runs of a sweep in the order of their numbers; others by name."""
     folders = [path.parent for path in folder.glob("*/provenance.json")]
-    return [read_run(path) for path in sorted(folders, key=_order)]
+    return [read_run(path, trust) for path in sorted(folders, key=_order)]
 
 
 def one_line(error: BaseException) -> str:

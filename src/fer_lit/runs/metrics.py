@@ -8,9 +8,32 @@ from typing import Any
 
 import lightning as L
 import numpy as np
+from torch import Tensor
 
-from fer_lit.classifier import EmotionClassifier
 from fer_lit.files import write_csv
+
+
+def rates_of(matrix: Tensor, classes: Sequence[str]) -> dict[str, Tensor]:
+    """Return what follows from a confusion matrix.
+
+    Args:
+        matrix: int64, (classes, classes); rows: the label, columns: the prediction.
+        classes: the emotions.
+
+    Returns:
+        `accuracy`; `macro_f1`, the mean over the emotions that occur as label or prediction;
+        `recall_<emotion>`, 0 without a face; all float32, 0–1; and the `confusion_matrix`.
+    """
+    right, labels, predictions = matrix.diagonal(), matrix.sum(dim=1), matrix.sum(dim=0)
+    occurring = labels + predictions > 0
+    f1 = 2 * right[occurring] / (labels + predictions)[occurring]
+    recalls = right / labels.clamp(min=1)
+    return {
+        "accuracy": right.sum() / matrix.sum(),
+        "macro_f1": (f1 / len(f1)).sum(),
+        "confusion_matrix": matrix,
+        **{f"recall_{emotion}": recall for emotion, recall in zip(classes, recalls, strict=True)},
+    }
 
 
 class MetricsTable(L.Callback):
@@ -25,7 +48,7 @@ class MetricsTable(L.Callback):
         self._path = path
         self._data = data
 
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: EmotionClassifier) -> None:
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Write the epochs so far."""
         rows = [
             {"epoch": number, "data": self._data, **_scalars(epoch)}

@@ -10,9 +10,10 @@ from omegaconf import DictConfig, OmegaConf
 from scipy.stats import binomtest
 
 from fer_lit import paper
-from fer_lit.faces.occlusion import Occlusion
+from fer_lit.targets import build
 
 Row = dict[str, Any]
+_ABSENT = object()
 
 
 def summary_rows(runs: Sequence[Mapping[str, Any]]) -> list[Row]:
@@ -85,7 +86,7 @@ def _recall(emotion: str) -> str:
 
 def paper_accuracy(cfg: DictConfig) -> float | None:
     """Return the paper's accuracy in % for a run on photographs that is comparable, else None."""
-    occlusion = Occlusion(**cfg.occlusion)
+    occlusion = build(cfg.occlusion)
     comparable = (
         cfg.data.name == "fer2013"
         and list(cfg.data.classes) == paper.CLASSES
@@ -101,7 +102,30 @@ def varied_options(configs: Sequence[DictConfig]) -> list[str]:
     """
     flat = [_flatten(OmegaConf.to_container(cfg)) for cfg in configs]
     options = dict.fromkeys(option for one in flat for option in one)
-    return [option for option in options if option != "occlusion.name" and _varies(flat, option)]
+    varied = [
+        option
+        for option in options
+        if option != "occlusion.name" and not _is_target(option) and _varies(flat, option)
+    ]
+    return varied + [target for target in filter(_is_target, options) if _tells(flat, target)]
+
+
+def _is_target(option: str) -> bool:
+    return option.endswith("_target_")
+
+
+def _tells(flat: Sequence[Mapping[str, Any]], target: str) -> bool:
+    """Return whether a class varies where nothing else in its group does.
+
+    Otherwise another option says so already: `model.network` which backbone it is.
+    """
+    group = target.partition(".")[0]
+    classes = defaultdict(set)
+    for one in flat:
+        others = [str(item) for item in one.items() if item[0].startswith(f"{group}.")]
+        alike = tuple(item for item in others if "_target_" not in item)
+        classes[alike].add(one.get(target))
+    return any(len(different) > 1 for different in classes.values())
 
 
 def _varies(flat: Sequence[Mapping[str, Any]], option: str) -> bool:
@@ -113,11 +137,15 @@ def _varies(flat: Sequence[Mapping[str, Any]], option: str) -> bool:
 
 
 def _flatten(options: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return the options by their whole names; those that repeat one of a level above are left out.
+
+    What is built from an option, such as a head from `model.hidden`, holds it once more.
+    """
     flat = {}
     for key, value in options.items():
-        # Taps are one option with one value, a mapping.
-        if isinstance(value, dict) and key != "taps":
-            flat |= _flatten(value, f"{prefix}{key}.")
+        if isinstance(value, dict):
+            below = {name: one for name, one in value.items() if options.get(name, _ABSENT) != one}
+            flat |= _flatten(below, f"{prefix}{key}.")
         else:
             flat[f"{prefix}{key}"] = value
     return flat

@@ -32,7 +32,7 @@ class SweepReport(Callback):
 
         with _fatal_errors():
             folder = Path(config.hydra.run.dir)
-            runs = [read_run(folder)]
+            runs = [read_run(folder, trust=True)]
             _report(folder, runs, summary_rows(runs), "wandb")
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
@@ -42,7 +42,7 @@ class SweepReport(Callback):
 
         with _fatal_errors():
             folder = Path(config.hydra.sweep.dir)
-            runs = read_sweep(folder)
+            runs = read_sweep(folder, trust=True)
             rows = summary_rows(runs)
             write_csv(folder / "summary.csv", rows)
             write_text(folder / "summary.md", markdown(rows))

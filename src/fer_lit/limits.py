@@ -1,0 +1,94 @@
+"""What a single option may be: a test, and the words for what is wanted; torch is not imported."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+from fer_lit.errors import ConfigError
+
+Limit = tuple[Callable[[Any], bool], str]
+"""The test, and what is wanted in words."""
+
+
+class Rule(NamedTuple):
+    """What an option must be.
+
+    Attributes:
+        option: its name, with dots in place of levels.
+        holds: the test.
+        wanted: what is wanted in words.
+    """
+
+    option: str
+    holds: Callable[[Any], bool]
+    wanted: str
+
+
+def whole(least: int) -> Limit:
+    """Return the limit of a whole number of at least `least`."""
+    return lambda v: type(v) is int and v >= least, f"a whole number of at least {least}"
+
+
+def number(holds: Callable[[float], bool], wanted: str) -> Limit:
+    """Return the limit of a finite number that a test holds for."""
+    return lambda v: type(v) in (int, float) and math.isfinite(v) and holds(v), wanted
+
+
+def one_of(*values: Any) -> Limit:
+    """Return the limit of one of `values`."""
+    return lambda v: v in values, f"one of {', '.join(map(str, values))}"
+
+
+def name(used_for: str) -> Limit:
+    """Return the limit of a name that is `used_for` something."""
+    return (
+        lambda v: type(v) is str and re.fullmatch(r"[\w-]+", v) is not None,
+        f"of letters, digits, - and _, since it names {used_for}",
+    )
+
+
+SHARE = number(lambda v: 0 <= v < 1, "a number from 0 up to, but not, 1")
+FLAG: Limit = (lambda v: type(v) is bool, "true or false")
+_ABSENT = object()
+
+
+def check_rules(group: str, options: Mapping[str, Any], rules: Iterable[Rule]) -> None:
+    """Check each option by itself; one that is not there is left out.
+
+    Args:
+        group: what comes before the options' names in messages; may be empty.
+        options: plain values, in mappings of any depth.
+        rules: what they must be.
+
+    Raises:
+        ConfigError: the first option that breaks its rule.
+    """
+    for rule in rules:
+        value = _value(options, rule.option)
+        if value is not _ABSENT and not rule.holds(value):
+            option = f"{group}.{rule.option}" if group else rule.option
+            raise ConfigError(f"{option}={shown(value)}: must be {rule.wanted}")
+
+
+def shown(value: Any) -> str:
+    """Return an option's value as it is written on the command line."""
+    return "null" if value is None else str(value).replace("'", "")
+
+
+def suggestion(wrong: str, known: Iterable[str]) -> str:
+    """Return `; did you mean 'right'?` if something known is close, else nothing."""
+    close = difflib.get_close_matches(wrong, list(known), n=1)
+    return f"; did you mean '{close[0]}'?" if close else ""
+
+
+def _value(options: Mapping[str, Any], option: str) -> Any:
+    value: Any = options
+    for key in option.split("."):
+        if not isinstance(value, Mapping) or key not in value:
+            return _ABSENT
+        value = value[key]
+    return value

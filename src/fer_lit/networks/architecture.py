@@ -1,0 +1,135 @@
+"""What a network is like, known before it is built: torch is not imported here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from fer_lit.networks.backbone import Backbone
+
+FREEZE = ("all", "stem", "none")
+"""What `model.freeze` may be: the blocks that stay as they are."""
+
+
+class Layer(NamedTuple):
+    """A convolution or pooling as far as it changes the size of a map; lengths in its input."""
+
+    kernel: int
+    stride: int
+    padding: int = 0
+    ceil: bool = False  # whether a last, incomplete window counts
+
+    def side(self, side: int) -> int:
+        """Return the side of the output for an input of `side` cells."""
+        windows = (side + 2 * self.padding - self.kernel) / self.stride
+        return (math.ceil(windows) if self.ceil else math.floor(windows)) + 1
+
+
+@dataclass(frozen=True)
+class Published:
+    """The file of a network's ImageNet weights.
+
+    Attributes:
+        file: its name in the cache.
+        algorithm: of the digest: `sha256` or `sha1`.
+        digest: its beginning, as hex.
+        source: where the file comes from.
+        downloadable: whether `source` is the address of the file itself; else of a page that links
+            to it.
+    """
+
+    file: str
+    algorithm: str
+    digest: str
+    source: str
+    downloadable: bool
+
+
+class Architecture(Protocol):
+    """What options, layers of maps and stored features ask of a network.
+
+    Attributes:
+        name: what runs and messages call it.
+        channels: of the output of each block, in the order in which the blocks run.
+        stem: the blocks that `model.freeze=stem` leaves as they are.
+        imagenet: the published weights.
+        ignored: beginnings of the published names of what is not used, such as classifiers.
+        other_networks: names that only the weights of another network have, and the `model=…` that
+            reads those.
+    """
+
+    name: str
+    channels: Mapping[str, int]
+    stem: Sequence[str]
+    imagenet: Published
+    ignored: tuple[str, ...]
+    other_networks: Mapping[str, str]
+
+    def layers(self, block: str) -> Sequence[Layer]:
+        """Return the layers of a block that change a map's size or shift its cells."""
+
+    def build(self) -> Backbone:
+        """Return the network with untrained weights (torch's initialisation)."""
+
+    def published_name(self, name: str) -> str:
+        """Return the published name of the weight `block.layer.weight`."""
+
+
+def blocks_to(architecture: Architecture, block: str) -> tuple[str, ...]:
+    """Return the names of the blocks up to and including one."""
+    names = tuple(architecture.channels)
+    return names[: names.index(block) + 1]
+
+
+def map_side(architecture: Architecture, block: str, image_size: int) -> int:
+    """Return the height and width of a block's output in cells.
+
+    Args:
+        architecture: the network.
+        block: one of its blocks.
+        image_size: height and width of the input in pixels, 32 or more.
+    """
+    side = image_size
+    for name in blocks_to(architecture, block):
+        for layer in architecture.layers(name):
+            side = layer.side(side)
+    return side
+
+
+def cell_centres(architecture: Architecture, block: str, image_size: int) -> list[float]:
+    """Return where the receptive fields of a map's cells have their centres, along one axis.
+
+    In pixels of the input, whose first pixel has its centre at 0.5. Without padding of the same
+    size on both sides of every layer, cells do not tile the input evenly (Araujo, Norris & Sim,
+    "Computing receptive fields of convolutional neural networks", Distill 2019).
+
+    Args:
+        architecture: the network.
+        block: one of its blocks.
+        image_size: height and width of the input in pixels.
+    """
+    first, step = 0.5, 1
+    for name in blocks_to(architecture, block):
+        for layer in architecture.layers(name):
+            first += ((layer.kernel - 1) / 2 - layer.padding) * step
+            step *= layer.stride
+    return [first + step * cell for cell in range(map_side(architecture, block, image_size))]
+
+
+def trained_blocks(architecture: Architecture, freeze: str, taps: Iterable[str]) -> tuple[str, ...]:
+    """Return the blocks that are trained: those not frozen, as deep as the deepest tap.
+
+    Nothing after it is computed, so nothing after it can learn.
+
+    Args:
+        architecture: the network.
+        freeze: one of `FREEZE`.
+        taps: at least one block.
+    """
+    names = list(architecture.channels)
+    read = names[: max(map(names.index, taps)) + 1]
+    frozen = {"all": names, "stem": architecture.stem, "none": ()}[freeze]
+    return tuple(name for name in read if name not in frozen)
