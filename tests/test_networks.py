@@ -5,18 +5,17 @@ from itertools import pairwise
 
 import pytest
 import torch
-from helpers.backbones import BLOCKS, build_backbone
+from helpers.backbones import BLOCKS, NETWORKS, build_backbone
 from safetensors.torch import load_file
 from torch import nn
 from torchvision.models import GoogLeNet_Weights
 from torchvision.models import googlenet as torchvision_googlenet
 
+from fer_lit.networks.architecture import cell_centres, map_side
 from fer_lit.networks.backbone import Backbone, pool
 from fer_lit.networks.caffe_layers import LocalResponseNorm
 from fer_lit.networks.googlenet import CHANNELS
 from fer_lit.networks.preprocessing import CaffePreprocessing, TorchvisionPreprocessing
-
-NETWORKS = ("googlenet", "googlenet_caffe")
 
 
 @pytest.fixture(scope="module", params=NETWORKS)
@@ -213,3 +212,33 @@ def test_a_backbone_needs_all_blocks_in_order(backbone):
     blocks["conv1"] = blocks.pop("conv1")
     with pytest.raises(ValueError, match="in this order"):
         Backbone(backbone.architecture, blocks, backbone.preprocessing)
+
+
+@pytest.mark.parametrize(
+    ("network", "block", "first", "step"),
+    [
+        # Even cells of inception5b would have their first centre at 16 of 224 pixels.
+        ("googlenet_caffe", "inception5b", 16 + 14.5, 32),
+        ("googlenet", "inception5b", 16 + 6.5, 32),
+        ("googlenet", "inception4e", 14.5, 16),
+        ("googlenet", "conv1", 0.5, 2),
+    ],
+)
+def test_the_centres_of_the_cells_are_known(network, block, first, step):
+    centres = cell_centres(NETWORKS[network], block, 224)
+    assert len(centres) == map_side(NETWORKS[network], block, 224)
+    assert centres[:2] == [first, first + step]
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_a_cell_answers_to_pixels_around_its_centre(network):
+    """The gradient of a cell in the middle of a map lies around its centre, on the whole."""
+    torch.manual_seed(0)
+    backbone = build_backbone(network, None)
+    pixels = (torch.rand(4, 1, 160, 160) * 255).requires_grad_()
+    activation = backbone(pixels, ["inception4a"])["inception4a"]
+    activation[:, :, 4, 4].sum().backward()
+    weight = pixels.grad.abs().sum(dim=(0, 1, 2))
+    middle = float((weight * (torch.arange(160) + 0.5)).sum() / weight.sum())
+    centre = cell_centres(backbone.architecture, "inception4a", 160)[4]
+    assert abs(middle - centre) < 4  # a quarter of a cell

@@ -35,7 +35,7 @@ def run(tmp_path):
             "seed": 0,
             "data": {"name": data, "classes": classes},
             "occlusion": OmegaConf.load(CONF / "occlusion" / f"{occlusion}.yaml"),
-            "model": {"lr": 0.001, "taps": {"inception5b": 1}},
+            "model": {"lr": 0.001, "taps": ["inception5b/1"]},
         }
         cfg = OmegaConf.merge(cfg, OmegaConf.create(options or {}))
         OmegaConf.save(cfg, folder / "config.yaml")
@@ -155,7 +155,7 @@ def test_options_that_differ_are_columns_and_those_of_the_occlusion_are_not(run)
         [
             run("0_none", options={"seed": 0}),
             run("1_mouth", occlusion="mouth", options={"seed": 1}),
-            run("2_none", options={"seed": 1, "model": {"lr": 0.01, "taps": {"maxpool1": 4}}}),
+            run("2_none", options={"seed": 1, "model": {"lr": 0.01, "taps": ["maxpool1/4"]}}),
         ]
     )
     assert list(rows[0]) == [
@@ -174,9 +174,9 @@ def test_options_that_differ_are_columns_and_those_of_the_occlusion_are_not(run)
     assert [row["seed"] for row in rows] == ["0", "1", "1"]
     assert [row["model.lr"] for row in rows] == ["0.001", "0.001", "0.01"]
     assert [row["model.taps"] for row in rows] == [
-        "{inception5b: 1}",
-        "{inception5b: 1}",
-        "{inception5b: 1, maxpool1: 4}",
+        "[inception5b/1]",
+        "[inception5b/1]",
+        "[maxpool1/4]",
     ]
 
 
