@@ -6,6 +6,7 @@ import logging
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,6 @@ from fer_lit.runs.provenance import describe_run, duplicates_across
 from fer_lit.stopwatch import Stopwatch
 from fer_lit.targets import build
 
-_NAMED_IN_OTHERS = ("network", "dropout", "hidden", "scheduler")
-"""Options of `model` that stand in its `backbone`, `head` and `schedule`, too."""
 CALIBRATION_FACES = 256
 """Training faces on which the BatchNorm statistics of a random network are measured."""
 
@@ -150,8 +149,10 @@ def build_classifier(
     """
     L.seed_everything(cfg.seed, verbose=False)
     options = OmegaConf.to_container(cfg.model)
+    # Others are options of its head, its backbone or its schedule, which have them already.
+    taken = [name for name in signature(EmotionClassifier).parameters if name in options]
     model = EmotionClassifier(
-        **{name: options[name] for name in options if name not in _NAMED_IN_OTHERS},
+        **{name: options[name] for name in taken},
         classes=list(data.faces.classes),
         backbone_arithmetic=str(precision.backbone).removeprefix("torch."),
         download=cfg.data.download,

@@ -15,7 +15,6 @@ METHODS = {
     "gradcam++": "GradCAMPlusPlus",
     "hirescam": "HiResCAM",
     "layercam": "LayerCAM",
-    "eigencam": "EigenCAM",
     "xgradcam": "XGradCAM",
 }
 """What `method` may be, and the class of pytorch-grad-cam that does it."""

@@ -25,7 +25,7 @@ class RunFolder:
     """The folder of one run, which explains itself.
 
     `config.yaml` (resolved), `provenance.json` (status, versions, digests, seconds),
-    `metrics.json`, `metrics.csv` (a row an epoch), `predictions.csv`, with test faces
+    `metrics.json`, `metrics.csv` (one row per epoch), `predictions.csv`, with test faces
     `test_predictions.csv`, `checkpoints/`, `figures/`, `train.log`; after a failure `error.txt`.
 
     Args:

@@ -37,7 +37,7 @@ def rates_of(matrix: Tensor, classes: Sequence[str]) -> dict[str, Tensor]:
 
 
 class MetricsTable(L.Callback):
-    """Keeps `metrics.csv` up to date: a row an epoch, whatever happens later.
+    """Keep `metrics.csv` up to date: one row per epoch, whatever happens later.
 
     Args:
         path: the file.
