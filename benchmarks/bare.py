@@ -8,7 +8,7 @@ import time
 import numpy as np
 import torch
 from contenders import BATCH, Material, PooledBlocks, Round, device, finish
-from material import as_they_are
+from given import as_they_are
 from torch import Tensor
 
 

@@ -24,10 +24,13 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from fer_lit.networks.backbone import Backbone
+from fer_lit.networks.googlenet import GoogLeNet
+from fer_lit.networks.googlenet_caffe import GoogLeNetCaffe
 from fer_lit.networks.weights import build_backbone
 from fer_lit.precision import choose_device
 
 CLASSES = ("angry", "happy", "neutral")
+NETWORKS = {"googlenet": GoogLeNet(), "googlenet_caffe": GoogLeNetCaffe()}
 TAP = "inception5b"
 BATCH = {"cpu": 64, "cuda": 512}
 """Faces in a batch of the contenders that only compute features, by type of device."""
@@ -79,7 +82,7 @@ class Material:
 
     def load_backbone(self) -> Backbone:
         """Return the same frozen backbone for everyone, on the CPU."""
-        backbone = build_backbone(self.network, None)
+        backbone = build_backbone(NETWORKS[self.network], None)
         backbone.load_state_dict(load_file(self.weights))
         return backbone
 

@@ -7,20 +7,21 @@ import os
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from contenders import BATCH, CLASSES, TAP, Material, Round, device, finish
 from omegaconf import OmegaConf
 
-from fer_lit.faces.augmentation import Augmentation
 from fer_lit.faces.datamodule import FaceDataModule
 from fer_lit.faces.decoding import load_photographs
-from fer_lit.faces.occlusion import Occlusion
 from fer_lit.faces.split import split_faces
 from fer_lit.feature_bank import compilation
 from fer_lit.feature_bank.bank import FeatureBank
+from fer_lit.networks.reader import FrozenReader
 from fer_lit.precision import choose_precision
+from fer_lit.targets import build
 
 _CONF = Path(__file__).parents[1] / "conf"
 
@@ -65,8 +66,8 @@ class FerLitPipeline:
         faces = load_photographs(self._material.folder, CLASSES, "error")
         return FaceDataModule(
             faces,
-            Occlusion(**_options("occlusion", occlusion)),
-            Augmentation(**_options("augmentation", "matlab")),
+            _configured("occlusion", occlusion),
+            _configured("augmentation", "matlab"),
             image_size=self._material.image_size,
             split=split_faces(faces, "paper", validation=0.3, test=0, seed=0),
             batch_size=256,
@@ -77,10 +78,13 @@ class FerLitPipeline:
         return FeatureBank(
             data.views,
             {"data": data.faces.fingerprint, "occlusion": data.occlusion.identity},
-            self._backbone,
-            {TAP: 1},
-            self._arithmetic,
-            self._device,
+            FrozenReader(
+                self._backbone,
+                {TAP: 1},
+                self._arithmetic,
+                self._device,
+                self._material.image_size,
+            ),
         )
 
 
@@ -100,5 +104,5 @@ class _Said(logging.Handler):
             self.lines.append(record.getMessage())
 
 
-def _options(group: str, name: str) -> dict:
-    return OmegaConf.to_container(OmegaConf.load(_CONF / group / f"{name}.yaml"))
+def _configured(group: str, name: str) -> Any:
+    return build(OmegaConf.load(_CONF / group / f"{name}.yaml"))

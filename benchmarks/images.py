@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 from contenders import CONTENDERS, FLOOR, Contender, Material, Round
-from material import make_material, reference_features
-from report import environment, markdown_table
+from given import make_material, reference_features
+from tables import environment, markdown_table
 from workers import Worker
 
 from fer_lit.errors import ConfigError

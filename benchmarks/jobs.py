@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import torch
 from program import PAPER_FACES, SMALL, Program
-from report import cores, environment, markdown_table
+from tables import cores, environment, markdown_table
 
 from fer_lit.networks.googlenet import CHANNELS
 from fer_lit.networks.head import Perceptron

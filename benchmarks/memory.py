@@ -8,13 +8,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from program import PAPER_FACES, SMALL, Program
-from report import environment, markdown_table
+from tables import environment, markdown_table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of this sub-command."""
     parser.add_argument("--faces", type=int, default=PAPER_FACES)
-    parser.add_argument("--views", type=int, nargs="+", default=[2, 10], help="at a small input")
+    parser.add_argument("--views", type=int, nargs="*", default=[2, 10], help="at a small input")
     parser.add_argument("--image-size", type=int, default=224, help="input of one run with 1 view")
 
 

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from contenders import CLASSES
-from material import make_material
+from contenders import CLASSES, NETWORKS
+from given import make_material
 from safetensors.torch import load_file, save_file
 from workers import WorkerError
 
@@ -32,31 +32,47 @@ class Program:
     folder: Path
 
     @property
+    def cache(self) -> Path:
+        """Folder of the cache."""
+        return self.folder / "cache"
+
+    @property
     def sweeps(self) -> list[Path]:
         """Folders of the sweeps so far, in order."""
         return sorted((self.folder / "outputs" / "sweeps").glob("*"))
 
-    def prepare(self, faces: int) -> tuple[str, ...]:
-        """Write drawn faces and random weights; return the options that make a run read them.
+    def prepare(
+        self,
+        faces: int,
+        network: str = "googlenet",
+        weights: str | None = None,
+        image_size: int = SMALL,
+    ) -> tuple[str, ...]:
+        """Write drawn faces and weights; return the options that make a run read them.
 
-        As a file the weights are the same for every seed, like ImageNet's.
+        As a file random weights are the same for every seed, like ImageNet's.
+
+        Args:
+            faces: number.
+            network: `googlenet` or `googlenet_caffe`.
+            weights: see `build_backbone`; random ones get BatchNorm statistics from the faces.
+            image_size: height and width of the input on which they are measured, in pixels.
         """
-        material = make_material(self.folder, None, faces, "googlenet", None, SMALL)
-        weights = self.folder / "published.safetensors"
+        material = make_material(self.folder, None, faces, network, weights, image_size)
+        file = self.folder / "published.safetensors"
         state = load_file(material.weights)
-        save_file({name.removeprefix("blocks."): value for name, value in state.items()}, weights)
+        rename = NETWORKS[network].published_name
+        save_file({rename(name.removeprefix("blocks.")): state[name] for name in state}, file)
         return (
             f"data.root={material.folder}",
             f"data.classes=[{','.join(CLASSES)}]",
-            f"model.weights={weights}",
+            f"model={network}",
+            f"model.weights={file}",
         )
 
     def start(self, *arguments: str) -> subprocess.Popen:
         """Start a run or sweep; its output goes to `program.log`."""
-        environment = os.environ | {
-            "FER_LIT_CACHE": str(self.folder / "cache"),
-            "WANDB_MODE": "offline",
-        }
+        environment = os.environ | {"FER_LIT_CACHE": str(self.cache), "WANDB_MODE": "offline"}
         command = [sys.executable, str(TRAIN), *arguments, "data.download=false"]
         with (self.folder / "program.log").open("w") as log:
             return subprocess.Popen(
@@ -78,7 +94,8 @@ class Program:
             process.kill()
             raise
         seconds = time.perf_counter() - begin
-        self.check(os.waitstatus_to_exitcode(status), arguments)
+        process.returncode = os.waitstatus_to_exitcode(status)  # else it seems to run still
+        self.check(process.returncode, arguments)
         return Usage(seconds, used.ru_maxrss * 1024)
 
     def check(self, code: int, arguments: Sequence[str]) -> None:

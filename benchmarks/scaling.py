@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from jobs import CONDITIONS
 from program import PAPER_FACES, SMALL, Program
-from report import environment, markdown_table
+from tables import environment, markdown_table
 
 from fer_lit.runs.folder import read_sweep
 
@@ -26,17 +26,30 @@ class Case(NamedTuple):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of this sub-command."""
     parser.add_argument("--faces", type=int, default=PAPER_FACES, help="largest number of faces")
+    parser.add_argument(
+        "--parts",
+        type=int,
+        nargs="+",
+        default=[1, 2, 3, 4],
+        choices=range(1, 5),
+        help="quarters of the faces, with one view under one condition",
+    )
+    parser.add_argument(
+        "--views", type=int, nargs="*", default=[2, 4], help="of a quarter, under one condition"
+    )
+    parser.add_argument(
+        "--conditions", type=int, nargs="*", default=[2, 4], help="of a quarter, with one view"
+    )
     parser.add_argument("--image-size", type=int, default=SMALL, help="of the input, in pixels")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Measure, and print the table."""
-    most = arguments.faces
-    quarter = most // 4
+    quarter = arguments.faces // 4
     cases = [
-        *(Case(most * part // 4, 1, 1) for part in (1, 2, 3, 4)),
-        *(Case(quarter, views, 1) for views in (2, 4)),
-        *(Case(quarter, 1, conditions) for conditions in (2, 4)),
+        *(Case(arguments.faces * part // 4, 1, 1) for part in arguments.parts),
+        *(Case(quarter, views, 1) for views in arguments.views),
+        *(Case(quarter, 1, conditions) for conditions in arguments.conditions),
     ]
     rows = [_row(case, *_measure(case, arguments.image_size)) for case in cases]
     sys.stdout.write(

@@ -11,7 +11,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 from program import Program
-from report import environment, markdown_table
+from tables import environment, markdown_table
 
 from fer_lit.runs.folder import read_sweep
 from fer_lit.runs.summary import summary_rows
@@ -26,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weights", type=Path, required=True, metavar="FILE")
     parser.add_argument("--occlusions", nargs="+", default=["none"])
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
+    parser.add_argument("--epochs", type=int, help="default: as many as train.py trains")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="where the plot goes, as PNG")
 
 
@@ -40,6 +41,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _measure(program: Program, arguments: argparse.Namespace, size: int) -> list[dict[str, Any]]:
+    epochs = [f"trainer.max_epochs={arguments.epochs}"] if arguments.epochs else []
     program.run(
         "-m",
         f"occlusion={','.join(arguments.occlusions)}",
@@ -48,6 +50,7 @@ def _measure(program: Program, arguments: argparse.Namespace, size: int) -> list
         f"model={arguments.network}",
         f"model.weights={arguments.weights.absolute()}",
         "logger=csv",
+        *epochs,
     )
     runs = read_sweep(program.sweeps[-1])
     return [
@@ -57,7 +60,7 @@ def _measure(program: Program, arguments: argparse.Namespace, size: int) -> list
 
 
 def draw(points: Sequence[dict[str, Any]]) -> Figure:
-    """Return accuracy with its 95 % interval, in %, against seconds, a line a condition."""
+    """Return accuracy with its 95 % interval, in %, against seconds, one line per condition."""
     figure = Figure(figsize=(6.5, 4.2), layout="constrained")
     axes = figure.subplots()
     for occlusion in dict.fromkeys(point["occlusion"] for point in points):

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 import images
 import torch
 from fer_lit_pipeline import FerLitPipeline
-from report import environment, markdown_table
+from tables import environment, markdown_table
 
 _KINDS = {
     "convolutions": ("conv",),

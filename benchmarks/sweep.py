@@ -9,7 +9,7 @@ from statistics import median
 import images
 import jobs
 from program import PAPER_FACES
-from report import environment, markdown_table
+from tables import environment, markdown_table
 
 EPOCHS = 6
 CONDITIONS = len(jobs.CONDITIONS)
@@ -21,12 +21,13 @@ Plain Lightning passes every face through the network in every epoch: {condition
 of the random splits of s seeds, 1 - 0.3^s of all faces train in some, 1 - 0.7^s validate in some;
 so with v views {conditions} x {faces:,} x (v (1 - 0.3^s) + 1 - 0.7^s) at {own:.1f} a second,
 everything included, {compilation:.0f} s once to compile, and {job:.1f} s a job, measured with
-stored features of {faces:,} faces."""
+stored features of {job_faces:,} faces."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of this sub-command."""
     images.add_material_arguments(parser)
+    parser.add_argument("--job-faces", type=int, default=PAPER_FACES, help="of the measured jobs")
     parser.set_defaults(only=["lightning", "fer-lit"], rounds=3)
 
 
@@ -35,7 +36,7 @@ def run(arguments: argparse.Namespace) -> None:
     results = {result.contender.id: result for result in images.measure(arguments).results}
     plain, own = (median(results[name].speeds) for name in ("lightning", "fer-lit"))
     compilation = results["fer-lit"].compilation
-    job = median(jobs.measure(PAPER_FACES, seeds=1, epochs=EPOCHS).seconds)
+    job = median(jobs.measure(arguments.job_faces, seeds=1, epochs=EPOCHS).seconds)
     rows = []
     for seeds in (1, 10):
         passes = seeds * CONDITIONS * EPOCHS * PAPER_FACES
@@ -55,6 +56,7 @@ def run(arguments: argparse.Namespace) -> None:
         conditions=CONDITIONS,
         epochs=EPOCHS,
         faces=PAPER_FACES,
+        job_faces=arguments.job_faces,
         plain=plain,
         own=own,
         compilation=compilation,

@@ -5,20 +5,34 @@ from itertools import combinations
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from helpers.predictions import EMOTIONS, accuracies, guesses, outcome
+from pandas.testing import assert_frame_equal
 from scipy.stats import bootstrap
 
-from fer_lit.analysis import paired_tests
-from fer_lit.analysis.accuracy import (
-    calibration_table,
-    drop_table,
-    pooled,
-)
-from fer_lit.analysis.confusion import confusion_matrices, confusion_table
+from fer_lit.analysis.chapter import records
+from fer_lit.analysis.chapters.accuracy import confusion_table
+from fer_lit.analysis.chapters.calibration import calibration_table
+from fer_lit.analysis.chapters.costs import drop_table, paired_test_table
 from fer_lit.errors import ConfigError
-from fer_lit.files import write_csv
-from fer_lit.runs.predictions import Predictions, prediction_rows, read_predictions
+from fer_lit.runs.predictions import (
+    join_predictions,
+    pooled,
+    prediction_frame,
+    probability_columns,
+    read_predictions,
+    write_predictions,
+)
+
+
+def calibration(predictions, **options):
+    return records(calibration_table(join_predictions(predictions), **options))
+
+
+def drops(predictions, reference="none"):
+    references = dict.fromkeys(predictions, reference)
+    return records(drop_table(join_predictions(predictions), references))
 
 
 def compare(**right):
@@ -28,7 +42,9 @@ def compare(**right):
 def compare_all(predictions):
     """Test every pair, and all conditions together."""
     pairs = list(combinations(predictions, 2))
-    return paired_tests.paired_test_table(predictions, pairs, {"none": list(predictions)})
+    sets = {"none": list(predictions)}
+    table, notes = paired_test_table(join_predictions(predictions), pairs, sets)
+    return records(table), notes
 
 
 def by_pair(rows):
@@ -37,30 +53,28 @@ def by_pair(rows):
 
 def test_the_most_probable_emotion_is_the_prediction():
     probabilities = np.array([[0.5, 0.3, 0.2], [0.2, 0.3, 0.5], [0.4, 0.4, 0.2]])
-    found = Predictions(("a", "b", "c"), np.array([0, 1, 0]), probabilities)
-    assert found.predicted.tolist() == [0, 2, 0]
-    assert found.right.tolist() == [True, False, True]
+    found = prediction_frame(["a", "b", "c"], np.array([0, 1, 0]), probabilities, EMOTIONS)
+    assert found["prediction"].tolist() == ["angry", "neutral", "angry"]
+    assert found["right"].tolist() == [True, False, True]
 
 
 def test_pooled_takes_each_photograph_from_the_first_run_that_it_validates():
-    pool = pooled(
-        {
-            10: guesses([2, 1, 0], [2, 2, 2], names="dca"),
-            2: guesses([0, 1], [1, 1], names="bc"),
-            0: guesses([0, 0], [0, 1], names="ba"),
-        }
-    )
-    assert pool.names == ("b", "a", "c", "d")
-    assert pool.labels.tolist() == [0, 0, 1, 2]
-    assert pool.predicted.tolist() == [0, 1, 1, 2]
+    by_seed = {
+        10: guesses([2, 1, 0], [2, 2, 2], names="dca"),
+        2: guesses([0, 1], [1, 1], names="bc"),
+        0: guesses([0, 0], [0, 1], names="ba"),
+    }
+    pool = pooled(join_predictions({"none": by_seed}))
+    assert pool["image"].tolist() == ["b", "a", "c", "d"]
+    assert pool["label"].cat.codes.tolist() == [0, 0, 1, 2]
+    assert pool["prediction"].cat.codes.tolist() == [0, 1, 1, 2]
 
 
 def test_pooled_leaves_one_run_as_it_is():
     run = guesses([2, 0, 1], [1, 0, 1], names="cab")
-    pool = pooled({3: run})
-    assert pool.names == run.names
-    np.testing.assert_array_equal(pool.labels, run.labels)
-    np.testing.assert_array_equal(pool.probabilities, run.probabilities)
+    pool = pooled(join_predictions({"none": {3: run}}))
+    assert set(pool["condition"]) == {"none"} and set(pool["seed"]) == {3}
+    assert_frame_equal(pool.drop(columns=["condition", "seed"]), run)
 
 
 def test_accuracy_by_hand():
@@ -113,12 +127,8 @@ def test_an_emotion_without_faces_has_no_recall():
 def test_calibration_by_hand():
     sure = outcome([1, 1, 1, 0], names="abcd", confidence=0.9)
     unsure = outcome([1] * 5 + [0], names="efghij", confidence=0.58)
-    run = Predictions(
-        sure.names + unsure.names,
-        np.concatenate([sure.labels, unsure.labels]),
-        np.concatenate([sure.probabilities, unsure.probabilities]),
-    )
-    assert calibration_table({"nose": {0: run}}) == [
+    run = pd.concat([sure, unsure])
+    assert calibration({"nose": {0: run}}) == [
         {
             "condition": "nose",
             "confidence": pytest.approx(0.58),
@@ -127,7 +137,7 @@ def test_calibration_by_hand():
         },
         {"condition": "nose", "confidence": pytest.approx(0.9), "accuracy": 0.75, "faces": 4},
     ]
-    assert [row["faces"] for row in calibration_table({"nose": {0: run}}, bins=2)] == [10]
+    assert [row["faces"] for row in calibration({"nose": {0: run}}, bins=2)] == [10]
     (row,) = accuracies({"nose": {0: run}})
     assert row["ece"] == pytest.approx((6 * (5 / 6 - 0.58) + 4 * (0.9 - 0.75)) / 10)
 
@@ -135,7 +145,7 @@ def test_calibration_by_hand():
 @pytest.mark.parametrize("right", [[1, 1], [0, 0]])
 def test_calibration_of_networks_that_are_always_right_or_never(right):
     run = outcome(right, confidence=1.0)
-    (row,) = calibration_table({"none": {0: run}})
+    (row,) = calibration({"none": {0: run}})
     assert row == {"condition": "none", "confidence": 1, "accuracy": right[0], "faces": 2}
     assert accuracies({"none": {0: run}})[0]["ece"] == 1 - right[0]
 
@@ -143,32 +153,31 @@ def test_calibration_of_networks_that_are_always_right_or_never(right):
 def test_a_rounding_error_above_one_does_not_make_logits_of_probabilities():
     run = outcome([1, 1], confidence=1 + 1e-12)
     assert accuracies({"none": {0: run}})[0]["ece"] == pytest.approx(0)
-    assert calibration_table({"none": {0: run}})[0]["confidence"] == 1
+    assert calibration({"none": {0: run}})[0]["confidence"] == 1
 
 
 def test_confusion_by_hand():
     first = guesses([0, 0, 1, 1], [0, 2, 1, 0], names="abcd")
     later = guesses([0, 1], [1, 2], names="ae")  # a was there
-    found = confusion_matrices({"none": {0: first, 1: later}, "eyes": {1: later}}, 3)
-    assert {name: matrix.tolist() for name, matrix in found.items()} == {
+    table = confusion_table(join_predictions({"none": {0: first, 1: later}, "eyes": {1: later}}))
+    counts = {name: own["faces"].to_numpy() for name, own in table.groupby("condition")}
+    assert {name: own.reshape(3, 3).tolist() for name, own in counts.items()} == {
         "none": [[1, 0, 1], [1, 1, 1], [0, 0, 0]],
         "eyes": [[0, 1, 0], [0, 0, 1], [0, 0, 0]],
     }
-    assert all(matrix.dtype == np.int64 for matrix in found.values())
-    table = confusion_table(found, EMOTIONS)
+    assert all(own.dtype == np.int64 for own in counts.values())
     assert len(table) == 18
     wanted = {"condition": "none", "label": EMOTIONS[1], "prediction": EMOTIONS[0], "faces": 1}
-    assert wanted in table
+    assert wanted in records(table)
 
 
 def test_the_drop_of_each_emotion_by_hand():
     labels = [0] * 4 + [1] * 2
-    rows = drop_table(
+    rows = drops(
         {
             "none": {0: guesses(labels, [0, 0, 0, 1, 1, 0])},
             "mouth": {0: guesses(labels, [0, 1, 1, 1, 1, 1])},
-        },
-        EMOTIONS,
+        }
     )
     names = ("condition", "emotion", "faces", "recall", "reference_recall", "drop")
     assert [tuple(row[name] for name in names) for row in rows] == [
@@ -186,7 +195,7 @@ def test_the_interval_of_the_drop_is_the_paired_bootstraps():
     rng = np.random.default_rng(1)
     without, covered = rng.random(300) < 0.8, rng.random(300) < 0.6
     data = {"none": {0: outcome(without)}, "eyes": {0: outcome(covered)}}
-    row = drop_table(data, EMOTIONS)[-1]
+    row = drops(data)[-1]
     known = bootstrap(
         (without, covered),
         lambda a, b, axis: a.mean(axis=axis) - b.mean(axis=axis),
@@ -202,26 +211,26 @@ def test_the_interval_of_the_drop_is_the_same_each_time():
     rng = np.random.default_rng(1)
     names = ("none", "eyes", "nose", "mouth")
     data = {name: {0: outcome(rng.random(20000) < 0.7)} for name in names}
-    assert drop_table(data, EMOTIONS) == drop_table(data, EMOTIONS)
+    assert drops(data) == drops(data)
 
 
 def test_nothing_drops_if_the_predictions_are_the_same():
     run = outcome([1, 0, 1, 1])
-    row = drop_table({"none": {0: run}, "eyes": {0: run}}, EMOTIONS)[-1]
+    row = drops({"none": {0: run}, "eyes": {0: run}})[-1]
     assert (row["drop"], row["low"], row["high"]) == (0, 0, 0)
 
 
 def test_the_drop_from_another_reference():
     data = {"none": {0: outcome([1, 1])}, "eyes": {0: outcome([0, 1])}}
-    (row,) = (row for row in drop_table(data, EMOTIONS, "eyes") if row["emotion"] == "all")
+    (row,) = (row for row in drops(data, "eyes") if row["emotion"] == "all")
     assert (row["condition"], row["drop"]) == ("none", -0.5)
-    assert drop_table(data, EMOTIONS, "nose") == []
+    assert drops(data, "nose") == []
 
 
 def test_the_drop_is_paired_by_seed_and_photograph():
     none = {0: outcome([1, 1, 0], names="abc"), 1: outcome([0, 0, 0], names="def")}
     eyes = {0: outcome([0, 0, 1], names="cab"), 2: outcome([1, 1, 1], names="def")}
-    rows = drop_table({"none": none, "eyes": eyes, "nose": {3: eyes[2]}}, EMOTIONS)
+    rows = drops({"none": none, "eyes": eyes, "nose": {3: eyes[2]}})
     assert {row["condition"] for row in rows} == {"eyes"}
     assert rows[-1]["faces"] == 3
     assert rows[-1]["drop"] == pytest.approx(1 / 3)
@@ -355,20 +364,41 @@ def test_a_seed_that_several_conditions_lack_is_noted_once():
 
 def test_one_condition_has_nothing_to_be_compared_with():
     assert compare(none=[1, 0]) == ([], [])
-    assert drop_table({"none": {0: outcome([1, 0])}}, EMOTIONS) == []
+    assert drops({"none": {0: outcome([1, 0])}}) == []
 
 
 def test_the_predictions_of_a_run_are_read_back(tmp_path):
-    faces = SimpleNamespace(names=("x", "y", "z"), labels=[0, 2, 1], classes=EMOTIONS)
+    faces = SimpleNamespace(
+        names=("x", "y", "z"), labels=np.array([0, 2, 1]), classes=tuple(EMOTIONS)
+    )
     probabilities = np.array([[0.25, 0.5, 0.25], [0.3333333, 0.3333333, 0.3333334]])
-    rows = prediction_rows(faces, [2, 1], probabilities)
-    write_csv(tmp_path / "predictions.csv", rows)
+    write_predictions(tmp_path / "predictions.csv", faces, np.array([2, 1]), probabilities)
     found = read_predictions(tmp_path / "predictions.csv", EMOTIONS)
-    assert found.names == ("z", "y")
-    assert found.labels.tolist() == [1, 2]
-    assert found.labels.dtype == np.int64
-    assert found.predicted.tolist() == [1, 2]  # a tie in the file, but not in the network
-    np.testing.assert_allclose(found.probabilities, probabilities, atol=5e-7)
+    assert found["image"].tolist() == ["z", "y"]
+    assert found["label"].tolist() == ["happy", "neutral"]
+    assert found["prediction"].tolist() == ["happy", "neutral"]
+    assert found["right"].tolist() == [True, True]
+    np.testing.assert_array_equal(found[probability_columns(EMOTIONS)], probabilities)
+
+
+def test_float32_is_written_in_its_shortest_form_and_read_back_to_it(tmp_path):
+    faces = SimpleNamespace(names=("x",), labels=np.array([0]), classes=("a", "b", "c"))
+    values = np.array([[0.9999999, 1e-7, 3.3333333e-20]], np.float32)
+    path = tmp_path / "predictions.csv"
+    write_predictions(path, faces, np.array([0]), values)
+    assert path.read_bytes().splitlines()[1] == b"x,a,a,0.9999999,1e-07,3.3333333e-20"
+    found = read_predictions(path, ["a", "b", "c"])
+    columns = probability_columns(["a", "b", "c"])
+    np.testing.assert_array_equal(found[columns].astype(np.float32), values)
+
+
+def test_in_a_file_of_six_digits_the_stated_prediction_counts(tmp_path):
+    """Files of older runs are rounded, so that two emotions can be equal."""
+    path = tmp_path / "predictions.csv"
+    header = "image,label,prediction,probability_a,probability_b"
+    path.write_text(f"{header}\nx,b,b,0.500000,0.500000\n", encoding="utf-8")
+    found = read_predictions(path, ["a", "b"])
+    assert found["prediction"].tolist() == ["b"] and found["right"].tolist() == [True]
 
 
 @pytest.mark.parametrize(

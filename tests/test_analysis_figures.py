@@ -1,6 +1,7 @@
 """Figures of the analysis: what they draw, where, and that all of it can be read."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from helpers.figures import BANDS, EMOTIONS, SEVEN, assert_readable
 from matplotlib import rcParams
@@ -10,21 +11,14 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from fer_lit.analysis.figures.bands import draw_row_profiles, draw_shares
-from fer_lit.analysis.figures.faces import Example, draw_examples, draw_samples
-from fer_lit.analysis.figures.files import save_figure
-from fer_lit.analysis.figures.maps import (
-    draw_average_maps,
-    draw_differences,
-    draw_maps_over_faces,
-)
-from fer_lit.analysis.figures.scores import (
-    draw_accuracy,
-    draw_confusions,
-    draw_reliability,
-    draw_transfer,
-)
-from fer_lit.analysis.figures.style import looks
+from fer_lit.analysis.chapters.accuracy import draw_accuracy, draw_confusions
+from fer_lit.analysis.chapters.attention import draw_average_maps
+from fer_lit.analysis.chapters.calibration import draw_reliability
+from fer_lit.analysis.chapters.changes import draw_differences
+from fer_lit.analysis.chapters.photographs import Example, draw_examples, draw_samples
+from fer_lit.analysis.chapters.shares import draw_row_profiles, draw_shares
+from fer_lit.analysis.chapters.transfer import draw_transfer
+from fer_lit.analysis.report.style import looks, save_figure
 
 CONDITIONS = ["none", "mouth"]
 COVERED = [None, slice(30, 40)]
@@ -84,7 +78,7 @@ def test_a_map_over_a_face_stays_an_image_of_its_own_in_a_pdf(tmp_path):
 
 def test_average_maps_are_drawn_as_they_are_on_one_scale(maps):
     maps[0, 0, 0, 0], maps[1, 1, 5, 5] = 0, 1.25
-    figure = draw_average_maps(maps, EMOTIONS, CONDITIONS, BANDS, COVERED)
+    figure = draw_average_maps(maps, EMOTIONS, CONDITIONS, COVERED)
 
     for axis, drawn in zip(panels_of(figure, 4), maps.reshape(4, 48, 48), strict=True):
         (image,) = axis.images
@@ -97,7 +91,7 @@ def test_average_maps_are_drawn_as_they_are_on_one_scale(maps):
 
 
 def test_rows_are_emotions_and_columns_are_conditions(maps):
-    axes = panels_of(draw_average_maps(maps, EMOTIONS, CONDITIONS, BANDS, COVERED, "viridis"), 4)
+    axes = panels_of(draw_average_maps(maps, EMOTIONS, CONDITIONS, COVERED, "viridis"), 4)
 
     assert [axis.get_title() for axis in axes] == ["none", "mouth", "", ""]
     assert [axis.get_ylabel() for axis in axes] == ["angry", "", "happy", ""]
@@ -105,7 +99,7 @@ def test_rows_are_emotions_and_columns_are_conditions(maps):
 
 
 def test_bands_are_marked_named_at_the_right_and_bracketed_where_covered(maps):
-    axes = panels_of(draw_average_maps(maps, EMOTIONS, CONDITIONS, BANDS, COVERED), 4)
+    axes = panels_of(draw_average_maps(maps, EMOTIONS, CONDITIONS, COVERED), 4)
 
     assert [texts(axis) for axis in axes] == [[], list(BANDS), [], list(BANDS)]
     assert [text.xy[1] for text in axes[1].texts] == [14.5, 24.5, 34.5]
@@ -121,10 +115,10 @@ def test_a_cell_without_photographs_says_so(maps):
     faces = np.where(np.isnan(maps), np.nan, 128.0)
 
     for figure in (
-        draw_average_maps(maps, EMOTIONS, CONDITIONS, BANDS, COVERED),
-        draw_maps_over_faces(maps, faces, EMOTIONS, CONDITIONS, BANDS, COVERED),
-        draw_differences(maps, EMOTIONS, CONDITIONS, BANDS, COVERED, "nose"),
-        draw_row_profiles(maps.sum(axis=3)[:, :1], EMOTIONS, CONDITIONS[:1], BANDS),
+        draw_average_maps(maps, EMOTIONS, CONDITIONS, COVERED),
+        draw_average_maps(maps, EMOTIONS, CONDITIONS, COVERED, faces=faces),
+        draw_differences(maps, EMOTIONS, CONDITIONS, COVERED, "nose"),
+        draw_row_profiles(maps.sum(axis=3)[:, :1], EMOTIONS, CONDITIONS[:1]),
     ):
         figure.draw_without_rendering()
         missing = [axis for axis in figure.axes if "no\nphotographs" in texts(axis)]
@@ -137,7 +131,7 @@ def label_of(axis):
 
 def test_only_missing_maps_can_be_drawn_too(maps):
     maps[:] = np.nan
-    figure = draw_differences(maps, EMOTIONS, CONDITIONS, BANDS, COVERED, "nose")
+    figure = draw_differences(maps, EMOTIONS, CONDITIONS, COVERED, "nose")
     figure.draw_without_rendering()
     assert all("no\nphotographs" in texts(axis) for axis in panels_of(figure, 4))
 
@@ -145,7 +139,7 @@ def test_only_missing_maps_can_be_drawn_too(maps):
 def test_maps_lie_half_transparent_over_the_mean_faces(maps):
     faces = np.random.default_rng(1).integers(50, 200, (2, 2, 48, 48)).astype(np.uint8)
 
-    figure = draw_maps_over_faces(maps, faces, EMOTIONS, CONDITIONS, BANDS, COVERED)
+    figure = draw_average_maps(maps, EMOTIONS, CONDITIONS, COVERED, faces=faces)
 
     for axis, face, attention in zip(
         panels_of(figure, 4), faces.reshape(4, 48, 48), maps.reshape(4, 48, 48), strict=True
@@ -161,7 +155,7 @@ def test_differences_are_symmetric_around_zero():
     differences = np.zeros((2, 2, 48, 48))
     differences[0, 1, 0, 0], differences[1, 1, 5, 5] = -0.0004, 0.0001
 
-    figure = draw_differences(differences, EMOTIONS, CONDITIONS, BANDS, COVERED, "nose")
+    figure = draw_differences(differences, EMOTIONS, CONDITIONS, COVERED, "nose")
 
     for axis in panels_of(figure, 4):
         assert axis.images[0].get_clim() == (-0.0004, 0.0004)
@@ -218,7 +212,7 @@ def test_examples_can_all_be_wrong():
 def test_row_profiles_read_like_a_face():
     profiles = np.random.default_rng(0).dirichlet(np.ones(48), (2, 2))
 
-    axes = draw_row_profiles(profiles, EMOTIONS, CONDITIONS, BANDS).axes
+    axes = draw_row_profiles(profiles, EMOTIONS, CONDITIONS).axes
 
     assert [axis.get_title() for axis in axes] == EMOTIONS
     assert axes[0].get_ylim() == (47.5, -0.5)  # the top of the face is at the top
@@ -241,7 +235,7 @@ def test_shares_are_drawn_by_band_with_intervals_and_the_uniform_share():
     rows[0] |= {"share": 0.7, "low": 0.6, "high": 0.8}
     rows[-1] |= {"share": None, "low": None, "high": None}
 
-    figure = draw_shares(rows, BANDS)
+    figure = draw_shares(pd.DataFrame(rows))
 
     assert [axis.get_title() for axis in figure.axes] == [f"in the {band} band" for band in BANDS]
     uniform, interval, dot, *others = figure.axes[0].lines
@@ -263,7 +257,7 @@ ROWS = [
 
 
 def test_accuracy_stands_beside_the_paper_and_apart_from_other_studies():
-    figure = draw_accuracy(ROWS, {"none": 74.2, "eyes": 72.0}, {"none": [0.74, 0.76]})
+    figure = draw_accuracy(pd.DataFrame(ROWS), {"none": 74.2, "eyes": 72.0}, {"none": [0.74, 0.76]})
 
     ours, others = figure.axes
     drawn = {tuple(np.ravel(line.get_xdata()).round(9)) for line in ours.lines}
@@ -282,7 +276,7 @@ def test_accuracy_stands_beside_the_paper_and_apart_from_other_studies():
 
 def test_the_interval_over_seeds_lies_beneath_the_one_over_faces():
     rows = [{**ROWS[0], "mean_low": 0.7, "mean_high": 0.79}]
-    figure = draw_accuracy(rows, None, {"none": [0.74, 0.76]})
+    figure = draw_accuracy(pd.DataFrame(rows), None, {"none": [0.74, 0.76]})
     interval = figure.axes[0].lines[-1]
     assert interval.get_xdata() == pytest.approx([70, 79])
     assert (interval.get_ydata() > 0).all()  # downwards
@@ -295,7 +289,7 @@ def test_the_interval_over_seeds_lies_beneath_the_one_over_faces():
 
 
 def test_accuracy_of_other_classes_is_compared_with_nothing():
-    figure = draw_accuracy(ROWS, None, {})
+    figure = draw_accuracy(pd.DataFrame(ROWS), None, {})
     (axis,) = figure.axes
     assert texts(axis) == ["75.0", "50.0", "these\nruns"]
     (legend,) = figure.legends
@@ -314,12 +308,19 @@ def test_confusion_matrices_show_counts_and_shares_of_the_row():
     assert none.images[0].get_clim() == mouth.images[0].get_clim() == (0, 1)
 
 
+def cells(matrix, trained, tested, own):
+    """The table of transfer as it is drawn."""
+    index = pd.MultiIndex.from_product([trained, tested], names=["trained", "tested"])
+    return pd.DataFrame({"mean": matrix.ravel(), "own": own.ravel()}, index).reset_index()
+
+
 def test_transfer_frames_the_condition_that_a_network_was_trained_for():
     matrix = np.array([[0.75, 0.5, 0.25], [0.3, np.nan, 0.6]])
 
     own = np.array([[True, False, False], [False, False, True]])
 
-    axis = draw_transfer(matrix, ["none lr=1", "mouth"], ["none", "eyes", "mouth"], own).axes[0]
+    table = cells(matrix, ["none lr=1", "mouth"], ["none", "eyes", "mouth"], own)
+    axis = draw_transfer(table).axes[0]
 
     assert texts(axis) == ["75.0", "50.0", "25.0", "30.0", "–", "60.0"]
     frames = [patch for patch in axis.patches if isinstance(patch, Rectangle)]
@@ -337,7 +338,7 @@ def test_reliability_shows_bins_with_faces_only():
         {"condition": "mouth", "confidence": 0.7, "accuracy": 0.7, "faces": 1},
     ]
 
-    figure = draw_reliability(rows, {"none": 0.0312, "mouth": 0.0})
+    figure = draw_reliability(pd.DataFrame(rows), {"none": 0.0312, "mouth": 0.0})
 
     none, mouth = figure.axes
     (dots,) = [artist for artist in none.collections if isinstance(artist, PathCollection)]
@@ -365,7 +366,7 @@ def test_grids_of_any_size_can_be_read(names):
     covered = [slice(22, 48)] * len(conditions)
     faces = {name: np.zeros((3, 48, 48), np.uint8) for name in conditions}
 
-    assert_readable(draw_average_maps(maps, emotions, conditions, BANDS, covered))
+    assert_readable(draw_average_maps(maps, emotions, conditions, covered))
     assert_readable(draw_samples(faces, emotions[:2] + emotions[-1:]))
 
 
@@ -378,8 +379,8 @@ def test_curves_and_dots_of_any_number_can_be_read(names):
         for e in emotions
         for b in BANDS
     ]
-    assert_readable(draw_row_profiles(profiles, emotions, conditions, BANDS))
-    assert_readable(draw_shares(shares, BANDS))
+    assert_readable(draw_row_profiles(profiles, emotions, conditions))
+    assert_readable(draw_shares(pd.DataFrame(shares)))
 
 
 def test_scores_of_any_number_can_be_read(names):
@@ -391,10 +392,11 @@ def test_scores_of_any_number_can_be_read(names):
     bins = [
         {"condition": name, "confidence": 0.9, "accuracy": 0.9, "faces": 50} for name in conditions
     ]
-    assert_readable(draw_accuracy(rows, {"none": 74.2}, {}))
+    assert_readable(draw_accuracy(pd.DataFrame(rows), {"none": 74.2}, {}))
     assert_readable(draw_confusions(matrices, emotions))
-    assert_readable(draw_transfer(accuracy, conditions, conditions, np.eye(len(conditions)) > 0))
-    assert_readable(draw_reliability(bins, dict.fromkeys(conditions, 0.05)))
+    own = np.eye(len(conditions)) > 0
+    assert_readable(draw_transfer(cells(accuracy, conditions, conditions, own)))
+    assert_readable(draw_reliability(pd.DataFrame(bins), dict.fromkeys(conditions, 0.05)))
 
 
 def test_examples_of_many_conditions_can_be_read():

@@ -7,17 +7,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from helpers import command
 from helpers.backbones import build_backbone, published_name
-from helpers.command import analyze, only, read, train
+from helpers.command import only, read
+from helpers.warm import analyze, train
+from omegaconf import OmegaConf
 from PIL import Image
 from safetensors.torch import save_file
 
-from fer_lit.analysis.attention import MapSettings
-from fer_lit.analysis.checkpoints import load_networks
-from fer_lit.analysis.checks import check_maps
-from fer_lit.analysis.examples import draw_single_photographs
-from fer_lit.analysis.mapping import draw_photographs, map_photographs
-from fer_lit.analysis.material import gather
+from fer_lit.analysis.chapter import Analysis, records
+from fer_lit.analysis.chapters import attention, photographs
+from fer_lit.analysis.chapters.trust import check_maps
+from fer_lit.analysis.loading import gather, load_networks
+from fer_lit.analysis.map_settings import MapSettings
+from fer_lit.analysis.maps import draw_photographs, map_photographs
 from fer_lit.analysis.selection import select_runs
 
 EMOTIONS = ("happy", "sad")
@@ -63,7 +66,7 @@ def folder(tmp_path_factory):
         *("trainer.max_epochs=15", "data.batch_size=32", "model.lr=0.05", "logger=csv"),
     )
     assert process.returncode == 0, process.stdout + process.stderr
-    process = analyze(folder)
+    process = command.analyze(folder)  # with W&B, which ends when Python does
     assert process.returncode == 0, process.stdout + process.stderr
     (folder / "screen.txt").write_text(process.stdout)
     return folder
@@ -218,24 +221,24 @@ def test_weights_that_have_moved_are_missed_and_can_be_named(folder, selection):
     weights, moved = folder / "edges.safetensors", folder / "moved.safetensors"
     weights.rename(moved)
     try:
-        material, (note,) = gather(selection, None, None, torch.device("cpu"))
+        networks, (note,) = gather(selection, None, None, torch.device("cpu"))
         found, notes = gather(selection, None, str(moved), torch.device("cpu"))
     finally:
         moved.rename(weights)
-    assert material is None
+    assert networks is None
     assert "0_none_seed0" in note and "edges.safetensors" in note and "weights=FILE" in note
-    assert len(found.networks) == 8 and not notes
-    assert len({id(network.backbone) for network in found.networks.values()}) == 1
+    assert len(found.trained) == 8 and not notes
+    assert len({id(network.reader.backbone) for network in found.trained.values()}) == 1
 
 
 def test_a_checkpoint_that_is_gone_is_left_out(folder, selection):
     checkpoint = only(folder, "outputs/sweeps/*/0_none_seed0/checkpoints/last.ckpt")
     aside = checkpoint.rename(checkpoint.with_suffix(".aside"))
     try:
-        material, (note,) = gather(selection, None, None, torch.device("cpu"))
+        networks, (note,) = gather(selection, None, None, torch.device("cpu"))
     finally:
         aside.rename(checkpoint)
-    assert ("none", 0) not in material.networks and len(material.networks) == 7
+    assert ("none", 0) not in networks.trained and len(networks.trained) == 7
     assert "only the predictions of" in note and "0_none_seed0" in note
 
 
@@ -270,19 +273,21 @@ def test_without_photographs_the_predictions_are_analysed(folder):
 
 
 def test_a_network_that_trained_on_all_drawn_photographs_is_not_checked(folder, selection):
-    material, _ = gather(selection, None, None, torch.device("cpu"))
-    material.held_out["none", 0][:] = False
+    networks, _ = gather(selection, None, None, torch.device("cpu"))
+    networks.held_out["none", 0][:] = False
     settings = MapSettings("conv1", "gradcam", "label", "logit")
-    indices = draw_photographs(material.held_out, material.faces.labels, 30, seed=0)
-    rows = check_maps(material, indices, settings, seed=0)
-    verdicts = {(row["check"], row["condition"]): row["verdict"] for row in rows}
+    indices = draw_photographs(networks.held_out, networks.faces.labels, 30, seed=0)
+    table = check_maps(networks, indices, settings, seed=0)
+    verdicts = {(row["check"], row["condition"]): row["verdict"] for row in records(table)}
     assert verdicts["deletion", "none"] == ("not applicable: none of the photographs is held out")
     assert verdicts["deletion", "eyes"] in ("pass", "fail")
-    mapped = map_photographs(material, indices, settings)
+    mapped = map_photographs(networks, indices, settings)
     # Only the other seed's network maps them.
     assert mapped.attention.pairs[:, 0].tolist() == mapped.attention.photographs[:, 0].tolist()
-    pictures = draw_single_photographs(folder, material, mapped, settings, "jet")
-    assert set(pictures) == {"samples", "examples"}
+    cfg = OmegaConf.create({"colormap": "jet"})
+    analysis = Analysis(cfg, selection, networks, settings, mapped)
+    assert [one.name for one in photographs.chapter(analysis).drawings] == ["examples"]
+    assert attention.chapter(analysis).drawings[0].name == "samples"
 
 
 def test_other_photographs_are_not_taken_for_those_of_the_runs(folder, selection):
@@ -290,8 +295,8 @@ def test_other_photographs_are_not_taken_for_those_of_the_runs(folder, selection
     for emotion in EMOTIONS:
         (other / emotion).mkdir(parents=True)
         shutil.copy(folder / "faces" / emotion / "0.png", other / emotion)
-    material, (note,) = gather(selection, str(other), None, torch.device("cpu"))
-    assert material is None
+    networks, (note,) = gather(selection, str(other), None, torch.device("cpu"))
+    assert networks is None
     assert "these are not the photographs of the runs (fingerprint" in note
 
 

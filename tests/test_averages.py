@@ -7,8 +7,10 @@ import pytest
 import torch
 
 from fer_lit.analysis.averages import ConditionAverage, collect, enlarge, scale
-from fer_lit.analysis.mapping import MappedPhotographs, row_shares
-from fer_lit.analysis.shares import change_table, profile_table, share_table
+from fer_lit.analysis.chapter import records
+from fer_lit.analysis.chapters.changes import change_table
+from fer_lit.analysis.chapters.shares import profile_table, share_table
+from fer_lit.analysis.maps import MappedPhotographs, row_shares
 
 FLAT = np.ones((2, 2))
 LEFT = np.array([[4.0, 0], [4, 0]])
@@ -94,7 +96,7 @@ def band(first, last):
 
 def test_mass_shares_of_hand_made_maps():
     everywhere = np.ones((2, 48, 48))
-    table = share_table(mapped(everywhere, band(30, 40), band(25, 35)), seed=0)
+    table = records(share_table(mapped(everywhere, band(30, 40), band(25, 35)), seed=0))
     shares = {
         (row["condition"], row["band"]): row["share"] for row in table if row["emotion"] == "all"
     }
@@ -114,17 +116,17 @@ def test_the_spread_over_networks_is_that_of_their_own_averages():
         one,
         checkpoint_rows=(np.concatenate([one.checkpoint_rows[0], other.checkpoint_rows[0]]),),
     )
-    assert {row["sd"] for row in share_table(one, seed=0)} == {None}
+    assert {row["sd"] for row in records(share_table(one, seed=0))} == {None}
     (mouth,) = [
         row
-        for row in share_table(both, seed=0)
+        for row in records(share_table(both, seed=0))
         if row["emotion"] == "all" and row["band"] == "mouth"
     ]
     assert mouth["sd"] == pytest.approx(np.std([1, 10 / 48], ddof=1))
 
 
 def test_row_profiles_sum_to_one():
-    rows = [row for row in profile_table(mapped(band(30, 40)))]
+    rows = records(profile_table(mapped(band(30, 40))))
     assert len(rows) == 48
     assert sum(row["share"] for row in rows) == pytest.approx(1)
     assert {row["row"] for row in rows if row["share"] > 1e-9} == set(range(30, 40))
@@ -138,7 +140,7 @@ def test_changes_are_paired_and_tested():
     more[:, 10:20] *= 1.2
     changed = mapped(before, more, before, labels=labels)
     table = change_table(changed, {"none": "none", "eyes": "none", "nose": "none"}, seed=0)
-    rows = {(r["condition"], r["band"]): r for r in table if r["emotion"] == "all"}
+    rows = {(r["condition"], r["band"]): r for r in records(table) if r["emotion"] == "all"}
     assert ("none", "eyes") not in rows
     share = 10 / 48
     wanted = 1.2 * share / (1 + 0.2 * share) - share

@@ -1,21 +1,23 @@
 """The band map: its sweep, what it is computed of, and what it says."""
 
 import numpy as np
+import pandas as pd
 import pytest
-from helpers.command import CONF, train
-from helpers.figures import BANDS, EMOTIONS, SEVEN, assert_readable
+from helpers.command import CONF
+from helpers.figures import EMOTIONS, SEVEN, assert_readable
 from helpers.run_folders import run
+from helpers.warm import train
 from hydra import initialize_config_dir
 
-from fer_lit.analysis.band_findings import band_statements
-from fer_lit.analysis.band_map import band_table
-from fer_lit.analysis.band_runs import WITHOUT, Place, find_bands, own_predictions
-from fer_lit.analysis.figures.band_map import draw_band_map
+from fer_lit.analysis.chapter import records
+from fer_lit.analysis.chapters.band_curves import draw_band_map
+from fer_lit.analysis.chapters.band_map import band_findings, band_table
+from fer_lit.analysis.chapters.band_runs import WITHOUT, Place, find_bands, own_predictions
 from fer_lit.analysis.selection import select_runs
 from fer_lit.cli import analyze as analyze_command
 from fer_lit.cli import train as train_command
 from fer_lit.errors import ConfigError
-from fer_lit.runs.predictions import Predictions
+from fer_lit.runs.predictions import prediction_frame
 
 POSITIONS = [(f"band{top}", 10) for top in range(0, 39, 2)]
 
@@ -24,7 +26,7 @@ POSITIONS = [(f"band{top}", 10) for top in range(0, 39, 2)]
 def jobs(monkeypatch):
     """A function: arguments → name and height of each job's occlusion, and what Hydra gets."""
     composed = []
-    monkeypatch.setattr(train_command, "_have_photographs", lambda cfgs: not composed.extend(cfgs))
+    monkeypatch.setattr(train_command, "_have_faces", lambda cfgs: not composed.extend(cfgs))
 
     def checked(*arguments):
         composed.clear()
@@ -54,22 +56,22 @@ def test_rows_that_are_typed_replace_those_of_the_experiment(jobs):
 
 
 def test_the_demo_slides_the_band_over_drawn_faces(monkeypatch):
-    monkeypatch.setattr(train_command, "_have_photographs", lambda cfgs: False)
+    monkeypatch.setattr(train_command, "_have_faces", lambda cfgs: False)
     with initialize_config_dir(str(CONF), version_base="1.3"):
         given = train_command.checked(["-m", "experiment=band_map"])
     assert given == ["-m", "experiment=demo", "occlusion=band", "occlusion.top=range(0,39,2)"]
 
 
-def rows_of(predicted, emotions=("angry", "happy"), height=10):
-    table = band_table(predicted, emotions, height)
-    return {(row["kind"], row["fill"], row["top"], row["emotion"]): row for row in table}
+def rows_of(table):
+    return {(row["kind"], row["fill"], row["top"], row["emotion"]): row for row in records(table)}
 
 
 def guesses(right, names=None):
     """Predictions for faces, the first half of them angry, as right as is said."""
     labels = np.arange(len(right)) * 2 // len(right)
     said = np.where(right, labels, 1 - labels)
-    return Predictions(tuple(names or map(str, range(len(right)))), labels, np.eye(2)[said])
+    names = names or [*map(str, range(len(right)))]
+    return prediction_frame(list(names), labels, np.eye(2)[said], ("angry", "happy"))
 
 
 def test_the_table_has_shares_intervals_and_drops():
@@ -78,7 +80,7 @@ def test_the_table_has_shares_intervals_and_drops():
         Place("trained", "noise", 30): {0: guesses([1, 0, 1, 1]), 1: guesses([1], names="0")},
         Place("tested", "blur", 30): {0: guesses([0, 0, 1, 1])},
     }
-    rows = rows_of(predicted)
+    rows = rows_of(band_table(predicted, height=10))
     assert len(rows) == 9
     row = rows["trained", "noise", 30, "all"]
     assert (row["seeds"], row["faces"], row["accuracy"], row["height"]) == (2, 4, 0.75, 10)
@@ -92,9 +94,9 @@ def test_the_table_has_shares_intervals_and_drops():
 
 
 def test_without_a_reference_there_are_no_drops():
-    rows = rows_of({Place("trained", "noise", 0): {0: guesses([1, 0])}})
-    assert {row["drop"] for row in rows.values()} == {None}
-    (statement,) = band_statements(list(rows.values()))
+    table = band_table({Place("trained", "noise", 0): {0: guesses([1, 0])}}, height=10)
+    assert {row["drop"] for row in records(table)} == {None}
+    (statement,) = band_findings(table)
     assert statement.text == (
         "Networks trained under the band (noise) do worst where it covers rows 0 to 9: accuracy "
         "50.0 % (95 % interval 9.5 % to 90.5 %)."
@@ -119,7 +121,11 @@ def map_rows(costs, emotions=("angry", "happy"), tops=range(0, 39, 2)):
                     | {"accuracy": 0.8 - drop, "low": 0.78 - drop, "high": 0.82 - drop}
                     | {"drop": drop, "drop_low": drop - 0.01, "drop_high": drop + 0.01}
                 )
-    return rows
+    return as_table(rows)
+
+
+def as_table(rows):
+    return pd.DataFrame(rows).astype({"top": "Int64", "height": "Int64"})
 
 
 COSTS = {
@@ -131,7 +137,7 @@ COSTS = {
 
 
 def test_findings_say_where_it_costs_most_and_what_training_takes_off():
-    texts = [one.text for one in band_statements(map_rows(COSTS))]
+    texts = [one.text for one in band_findings(map_rows(COSTS))]
     assert texts[0] == (
         "Networks trained under the band (noise) do worst where it covers rows 30 to 39: accuracy "
         "70.0 % (95 % interval 68.0 % to 72.0 %), 10.0 points below networks without occlusion "
@@ -153,14 +159,14 @@ def test_findings_say_where_it_costs_most_and_what_training_takes_off():
 
 def test_findings_of_one_kind_of_network_alone():
     trained = {key: cost for key, cost in COSTS.items() if key[0] == "trained"}
-    assert len(band_statements(map_rows(trained))) == 2
+    assert len(band_findings(map_rows(trained))) == 2
     tested = {key: cost for key, cost in COSTS.items() if key[0] == "tested"}
-    assert band_statements(map_rows(tested))[-1].text.endswith("blur 5.0 points (4.0 to 6.0).")
+    assert band_findings(map_rows(tested))[-1].text.endswith("blur 5.0 points (4.0 to 6.0).")
 
 
 def test_curves_lie_at_the_middle_of_the_band_beside_the_face():
     face = np.arange(48 * 48, dtype=float).reshape(48, 48)
-    figure = draw_band_map(map_rows(COSTS), face, BANDS)
+    figure = draw_band_map(map_rows(COSTS), face)
     beside, *panels = figure.axes
     assert len(beside.images) == 1
     assert [axis.get_title() for axis in panels] == ["all emotions", "angry", "happy"]
@@ -179,13 +185,13 @@ def test_curves_lie_at_the_middle_of_the_band_beside_the_face():
 @pytest.mark.parametrize("emotions", [EMOTIONS, SEVEN], ids=len)
 @pytest.mark.parametrize("face", [None, np.zeros((48, 48))], ids=["alone", "face"])
 def test_a_band_map_of_any_size_can_be_read(emotions, face):
-    assert_readable(draw_band_map(map_rows(COSTS, emotions), face, BANDS))
+    assert_readable(draw_band_map(map_rows(COSTS, emotions), face))
 
 
 def test_a_map_of_one_position_or_without_faces_can_be_drawn():
-    rows = map_rows({("trained", "noise"): 0.1}, tops=[30])
+    rows = records(map_rows({("trained", "noise"): 0.1}, tops=[30]))
     rows += [row | {"emotion": "sad", "accuracy": None, "low": None, "high": None} for row in rows]
-    figure = draw_band_map(rows, None, BANDS)
+    figure = draw_band_map(as_table(rows), None)
     figure.draw_without_rendering()
     assert figure.axes[0].lines[-1].get_marker() == "o"
 

@@ -1,34 +1,125 @@
-"""The benchmark runs on faces that it draws itself."""
+"""Every sub-command of the benchmark, on a few faces that it draws itself or on random ones."""
 
 import subprocess
-import sys
 from pathlib import Path
 
-from helpers.command import ROOT, offline
+import numpy as np
+import pytest
+from helpers import warm
+from helpers.backbones import build_backbone
+from helpers.command import ROOT
+from PIL import Image
+from safetensors.torch import save_file
 
-BENCHMARK = str(ROOT / "benchmarks" / "benchmark.py")
+BENCHMARK = ROOT / "benchmarks" / "benchmark.py"
+TINY = ("--faces", "32", "--rounds", "1", "--image-size", "32")
 
 
 def benchmark(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a sub-command without a C++ compiler, since compiling takes half a minute."""
-    command = [sys.executable, BENCHMARK, *arguments]
-    environment = offline(folder) | {"CXX": "no-such-compiler"}
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    return warm.run(BENCHMARK, folder, *arguments, CXX="no-such-compiler")
+
+
+def tables(done: subprocess.CompletedProcess[str]) -> list[list[dict[str, str]]]:
+    """Return the rows of each Markdown table that a sub-command printed, by their head."""
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Machine: " in done.stdout and "Versions: python " in done.stdout
+    found = []
+    for block in done.stdout.split("\n\n"):
+        lines = [line for line in block.splitlines() if line.startswith("|")]
+        head, *rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines] or [[]]
+        found += [[dict(zip(head, row, strict=True)) for row in rows[1:]]] if rows else []
+    return found
+
+
+def number(text: str) -> float:
+    return float(text.replace(",", "").rstrip("%"))
 
 
 def test_contenders_are_timed_and_their_features_compared(tmp_path):
-    size = ("--faces", "32", "--rounds", "1", "--image-size", "32")
-    done = benchmark(tmp_path, "images", *size, "--only", "eager-float32", "fer-lit")
-    assert done.returncode == 0, done.stderr
-    rows = [line.split("|") for line in done.stdout.splitlines() if line.startswith("|")]
-    bare, own = ([cell.strip() for cell in row[1:-1]] for row in rows[2:])
-    assert bare[0] == "bare backbone, eager float32"
-    assert float(bare[-1]) < 1e-5
-    assert own[0] == "fer-lit, everything included"
-    assert 0 <= float(own[-1]) < 0.5  # bfloat16, through random layers
-    assert float(own[1].replace(",", "")) > 0
+    done = benchmark(tmp_path, "images", *TINY, "--only", "eager-float32", "fer-lit")
+    ((bare, own),) = tables(done)
+    assert bare["contender"] == "bare backbone, eager float32"
+    assert number(bare["relative error"]) < 1e-5
+    assert own["contender"] == "fer-lit, everything included"
+    assert 0 <= number(own["relative error"]) < 0.5  # bfloat16, through random layers
+    assert number(own["images/s, median"]) > 0
     assert "no C++ compiler" in done.stdout
-    assert "Machine: " in done.stdout
+
+
+def test_a_sweep_is_the_faster_the_more_seeds_it_has(tmp_path):
+    done = benchmark(tmp_path, "sweep", *TINY, "--job-faces", "32")
+    (rows,) = tables(done)
+    assert [(row["seeds"], row["views"]) for row in rows] == [
+        ("1", "2"), ("1", "6"), ("10", "2"), ("10", "6"),
+    ]  # fmt: skip
+    plain = [number(row["plain Lightning, s"]) for row in rows]
+    assert plain[2] == pytest.approx(10 * plain[0], rel=0.01)
+    assert all(number(row["fer-lit, s"]) > 0 for row in rows)
+    assert "stored features of 32 faces" in done.stdout
+
+
+def test_jobs_are_timed_beside_a_bare_loop_and_their_memory_is_watched(tmp_path):
+    done = benchmark(tmp_path, "jobs", "--seeds", "1", "--epochs", "1", "--faces", "32")
+    seconds, memory = tables(done)
+    job, slowest, bare, difference, startup = (number(row["seconds"]) for row in seconds)
+    assert 0 <= bare < job <= slowest  # rounded to 10 ms
+    assert difference == pytest.approx(job - bare, abs=0.011)
+    assert startup > 0
+    assert [row["after job"] for row in memory] == ["1", "2", "4"]
+    assert all(number(row["memory, MB"]) > 100 for row in memory)
+
+
+def test_the_memory_of_a_run_is_measured(tmp_path):
+    done = benchmark(tmp_path, "memory", "--faces", "32", "--image-size", "32", "--views")
+    ((row,),) = tables(done)
+    assert (row["input, pixels"], row["views"]) == ("32", "1")
+    assert number(row["peak memory, MB"]) > 100
+
+
+def test_cost_is_measured_by_what_is_computed(tmp_path):
+    size = ("--faces", "40", "--parts", "4", "--views", "--conditions")
+    ((row,),) = tables(benchmark(tmp_path, "scaling", *size))
+    assert (row["faces"], row["views"], row["conditions"]) == ("40", "1", "1")
+    assert row["views of faces computed"] == "40"
+    assert number(row["seconds"]) > 0
+
+
+def test_sizes_are_compared_on_photographs_and_plotted(tmp_path):
+    random = np.random.default_rng(0)
+    for emotion in ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"):
+        (tmp_path / "faces" / emotion).mkdir(parents=True)
+        for face in range(4):
+            pixels = random.integers(0, 256, (48, 48), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "faces" / emotion / f"{face}.png")
+    state = build_backbone("googlenet", None).state_dict()
+    save_file({n.removeprefix("blocks."): v for n, v in state.items()}, tmp_path / "w.safetensors")
+    given = ("--root", "faces", "--weights", "w.safetensors", "--sizes", "32", "--epochs", "1")
+    ((row,),) = tables(benchmark(tmp_path, "sizes", *given, "--plot", "plot.png"))
+    assert (row["input, pixels"], row["occlusion"]) == ("32", "none")
+    assert 0 <= number(row["accuracy, % (95 % interval)"].split(" ")[0]) <= 100
+    with Image.open(tmp_path / "plot.png") as plot:
+        assert plot.width > 500
+
+
+def test_the_stages_of_filling_the_bank_add_up(tmp_path):
+    (rows,) = tables(benchmark(tmp_path, "stages", *TINY))
+    assert rows[0]["what"] == "convolutions"
+    assert sum(number(row["share"]) for row in rows) == pytest.approx(100, abs=len(rows))
+
+
+def test_maps_are_timed_and_equal_those_of_the_library(tmp_path):
+    size = ("--faces", "24", "--plain-faces", "2", "--heads", "2", "--image-size", "64")
+    done = benchmark(tmp_path, "maps", *size, "--rounds", "1")
+    (rows,) = tables(done)
+    assert [row["what"] for row in rows][1:3] == [
+        "maps of one head",
+        "maps of 2 heads, each of 30% of the faces",
+    ]
+    assert rows[0]["of the forward pass"] == "1.00"
+    assert all(number(row["ms per face, median"]) > 0 for row in rows)
+    errors = done.stdout.split("in float32: ")[1].splitlines()[0]  # of the logit, the probability
+    assert all(float(error.split()[1]) < 1e-4 for error in errors.split(", "))
 
 
 def test_a_wrong_option_is_an_error_of_one_line(tmp_path):

@@ -1,6 +1,7 @@
 """Two made-up sweeps, side by side: labels, pairs, protocols, and what is said about them."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,10 +9,12 @@ from helpers.command import CONF
 from helpers.run_folders import run
 from omegaconf import OmegaConf
 
-from fer_lit.analysis import comparisons
-from fer_lit.analysis.results import Results
-from fer_lit.analysis.scores import score
+from fer_lit.analysis.chapter import Analysis, records
+from fer_lit.analysis.chapters import accuracy, splits
+from fer_lit.analysis.chapters.splits import protocol_pairs
+from fer_lit.analysis.labels import occlusion_pairs, option_pairs
 from fer_lit.analysis.selection import select_runs
+from fer_lit.errors import ConfigError
 from fer_lit.files import write_text
 
 MULTISCALE = ("recipe=multiscale", "model.lr=3e-3", "data.image_size=96", "features.views=0")
@@ -35,11 +38,16 @@ def sweep(folder: Path, right: dict[str, list[int]], *options: str, **facts) -> 
     return str(folder)
 
 
-def analysed(*folders: str) -> tuple[dict, Results]:
+def analysed(*folders: str) -> tuple[dict, SimpleNamespace]:
+    """Return the conditions, and what the chapters about predictions have found."""
     selection = select_runs(list(folders), "outputs")
-    results = Results(notes=list(selection.notes))
-    score(selection, results)
-    return selection.conditions, results
+    analysis = Analysis(OmegaConf.create(), selection)
+    chapters = [write(analysis) for write in (accuracy.chapter, splits.chapter)]
+    return selection.conditions, SimpleNamespace(
+        tables={table.name: records(table.rows) for one in chapters for table in one.tables},
+        findings=[finding for one in chapters for finding in one.findings],
+        notes=[*selection.notes, *(note for one in chapters for note in one.notes)],
+    )
 
 
 @pytest.fixture(scope="module")
@@ -81,11 +89,11 @@ def test_what_varies_within_a_recipe_is_named_too(tmp_path):
 def test_what_is_typed_is_named_even_if_recipes_differ_in_it(tmp_path):
     sizes = ("data.image_size=64", "data.image_size=96")
     one, other, another = (
-        sweep(tmp_path / size, {"none": [10]}, size, f"recipe={recipe}", command=command)
-        for size, recipe, command in (
-            (sizes[0], "a", ["train.py", "experiment=a", "model=googlenet"]),
-            (sizes[1], "b", ["train.py", "experiment=b", "model=googlenet_caffe"]),
-            ("data.image_size=80", "c", ["train.py", "experiment=c", "+data.image_size=80"]),
+        sweep(tmp_path / size, {"none": [10]}, size, f"recipe={recipe}", overrides=overrides)
+        for size, recipe, overrides in (
+            (sizes[0], "a", ["experiment=a", "model=googlenet"]),
+            (sizes[1], "b", ["experiment=b", "model=googlenet_caffe"]),
+            ("data.image_size=80", "c", ["experiment=c", "+data.image_size=80"]),
         )
     )
     follows = select_runs([one, other], "outputs").conditions
@@ -139,8 +147,8 @@ def test_pairs_differ_in_one_respect(two):
     better, better_eyes = "none recipe=multiscale", "eyes recipe=multiscale"
     of_occlusions = [(none, eyes), (none, nose), (better, better_eyes), (eyes, nose)]
     of_options = [(none, better), (eyes, better_eyes)]
-    assert comparisons.occlusion_pairs(conditions) == of_occlusions
-    assert comparisons.option_pairs(conditions) == of_options
+    assert occlusion_pairs(conditions) == of_occlusions
+    assert option_pairs(conditions) == of_options
     tests = results.tables["tests"]
     assert [(row["test"], row["a"], row["b"]) for row in tests] == [
         ("Cochran's Q", none, None),  # of the other recipe there are two conditions only
@@ -159,7 +167,7 @@ def test_a_planted_difference_between_recipes_is_found(two):
     naive = 4.3027 * differences.std(ddof=1) / np.sqrt(3)
     factor = np.sqrt(1 + 3 * 20 / 50)
     assert (row["high"] - row["low"]) / 2 == pytest.approx(naive * factor, rel=1e-4)
-    said = " ".join(one.text for one in results.statements)
+    said = " ".join(one.text for one in results.findings)
     assert "none recipe=multiscale is right 26.7 points more often than none recipe=demo" in said
     assert "over 3 seeds 26.7, 95 % interval" in said
     assert not [note for note in results.notes if "same faces" in note]
@@ -174,9 +182,9 @@ def test_protocols_are_compared_whatever_the_shares_but_on_the_same_part(tmp_pat
     conditions = select_runs([one, other], "outputs").conditions
     official, alone = "none protocol=official", "none protocol=grouped validation=0.2"
     assert list(conditions) == [official, alone]
-    assert comparisons.protocol_pairs(conditions) == [(official, alone)]
+    assert protocol_pairs(conditions) == [(official, alone)]
     conditions = select_runs([one, tested], "outputs").conditions
-    assert len(conditions) == 2 and not comparisons.protocol_pairs(conditions)
+    assert len(conditions) == 2 and not protocol_pairs(conditions)
 
 
 def test_protocols_stand_side_by_side(tmp_path):
@@ -225,7 +233,7 @@ def test_protocols_stand_side_by_side(tmp_path):
         "exact_duplicates": 12,
         "near_duplicates": 30,
     }
-    assert "paper 30 (12 of them exact), grouped 0" in results.statements[-1].text
+    assert "paper 30 (12 of them exact), grouped 0" in results.findings[-1].text
 
 
 def test_single_splits_are_compared_over_their_faces(tmp_path):
@@ -242,7 +250,7 @@ def test_single_splits_are_compared_over_their_faces(tmp_path):
     assert (row["low"], row["high"]) == pytest.approx((0.0524, 0.3339), abs=5e-5)
     assert row["over"] == "faces"
     assert (row["exact_a"], row["near_b"]) == (None, None)
-    assert results.statements[-1].text.endswith("paper not counted, official not counted.")
+    assert results.findings[-1].text.endswith("paper not counted, official not counted.")
 
 
 def test_several_splits_beside_a_single_one(tmp_path):
@@ -287,7 +295,7 @@ def test_the_test_part_is_what_counts(tmp_path):
     folder = run(tmp_path / "A", images=images, right=4, faces=faces)
     selection = select_runs(str(folder), "outputs")
     (only,) = selection.runs
-    assert only.predictions.names == tuple(images)
+    assert only.predictions["image"].tolist() == images
     assert only.accuracy == 0.8
     assert only.checkpoint == folder / "checkpoints" / "best.ckpt"
     assert selection.notes[0] == (
@@ -309,3 +317,18 @@ def test_a_test_part_whose_predictions_are_missing_is_not_replaced(tmp_path):
     selection = select_runs(str(tmp_path), "outputs")
     assert list(selection.conditions) == ["none"]
     assert "1_x is left out: " in selection.notes[0] and "not readable" in selection.notes[0]
+
+
+def test_another_head_of_the_same_options_is_a_condition_of_its_own(tmp_path):
+    one = sweep(tmp_path / "A", {"none": [10]})
+    other = sweep(tmp_path / "B", {"none": [12]})
+    (folder,) = Path(other).glob("*")
+    config = OmegaConf.load(folder / "config.yaml")
+    config.model.head._target_ = "mine.Head"
+    write_text(folder / "config.yaml", OmegaConf.to_yaml(config))
+    with pytest.raises(ConfigError, match=r"model.head._target_=mine.Head is not of fer_lit"):
+        select_runs([one, other], "outputs")
+    assert list(select_runs([one, other], "outputs", trust=True).conditions) == [
+        "none head=fer_lit.networks.head.Perceptron",
+        "none head=mine.Head",
+    ]

@@ -10,15 +10,16 @@ import torch
 from helpers.backbones import build_backbone
 
 from fer_lit.feature_bank import compilation
-from fer_lit.feature_bank.compilation import WORTHWHILE_PIXELS, feature_extractor
+from fer_lit.feature_bank.compilation import WORTHWHILE_PIXELS, fastest
+from fer_lit.networks import reader as reading
 from fer_lit.networks.backbone import Backbone
-from fer_lit.networks.features import extract_features
+from fer_lit.networks.reader import FrozenReader, extract_features
 
 CPU = torch.device("cpu")
 TAPS = {"maxpool1": 2}
-ENOUGH = WORTHWHILE_PIXELS["cpu"]
 BATCH = 4  # faces
 IMAGE = 32  # pixels
+ENOUGH = WORTHWHILE_PIXELS["cpu"] // IMAGE**2  # faces
 
 torch.set_num_threads(1)
 
@@ -31,6 +32,7 @@ def backbone() -> Backbone:
 @pytest.fixture(autouse=True)
 def nothing_compiled(monkeypatch, caplog):
     monkeypatch.setattr(compilation, "_compiled", {})
+    monkeypatch.setattr(reading, "_PASS_PIXELS", dict.fromkeys(("cpu", "cuda"), BATCH * IMAGE**2))
     caplog.set_level(logging.INFO)
 
 
@@ -41,12 +43,16 @@ def compiler(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
 
 
-def is_compiled(extract) -> bool:
-    return not isinstance(extract, partial)
+def reader(backbone, taps=TAPS, arithmetic=torch.float32, device=CPU) -> FrozenReader:
+    return FrozenReader(backbone, taps, arithmetic, device, IMAGE)
+
+
+def is_compiled(read) -> bool:
+    return not isinstance(read, FrozenReader)
 
 
 def test_few_pixels_are_not_worth_compiling(backbone, compiler, caplog):
-    make = partial(feature_extractor, backbone, TAPS, torch.float32, CPU, BATCH, IMAGE)
+    make = partial(fastest, reader(backbone))
     assert not is_compiled(make(ENOUGH - 1))
     assert caplog.messages == []
     assert is_compiled(make(ENOUGH))
@@ -55,23 +61,23 @@ def test_few_pixels_are_not_worth_compiling(backbone, compiler, caplog):
 
 
 def test_a_gpu_needs_more_to_do(backbone, compiler):
-    gpu = torch.device("cuda")
-    make = partial(feature_extractor, backbone, TAPS, torch.float32, gpu, BATCH, IMAGE)
-    assert not is_compiled(make(WORTHWHILE_PIXELS["cuda"] - 1))
-    assert is_compiled(make(WORTHWHILE_PIXELS["cuda"]))
+    make = partial(fastest, reader(backbone, device=torch.device("cuda")))
+    enough = WORTHWHILE_PIXELS["cuda"] // IMAGE**2
+    assert not is_compiled(make(enough - 1))
+    assert is_compiled(make(enough))
 
 
 def test_without_a_compiler_the_log_says_so_and_the_numbers_are_the_same(
     backbone, monkeypatch, caplog
 ):
     monkeypatch.setenv("CXX", "no-such-compiler")
-    extract = feature_extractor(backbone, TAPS, torch.float32, CPU, BATCH, IMAGE, ENOUGH)
-    assert not is_compiled(extract)
+    read = fastest(reader(backbone), ENOUGH)
+    assert not is_compiled(read)
     assert "not compiled" in caplog.text
     assert "no C++ compiler" in caplog.text
     pixels = torch.rand(2, 1, 32, 32) * 255
     wanted = extract_features(backbone, pixels, TAPS, torch.float32)
-    assert torch.equal(extract(pixels)["maxpool1"], wanted["maxpool1"])
+    assert torch.equal(read(pixels)["maxpool1"], wanted["maxpool1"])
 
 
 def test_what_was_compiled_serves_the_next_job_with_the_same_network(backbone, compiler):
@@ -79,7 +85,7 @@ def test_what_was_compiled_serves_the_next_job_with_the_same_network(backbone, c
     other = build_backbone("googlenet_caffe", None, seed=1)
 
     def make(network=backbone, taps=TAPS, arithmetic=torch.float32):
-        return feature_extractor(network, taps, arithmetic, CPU, BATCH, IMAGE, ENOUGH)
+        return fastest(reader(network, taps, arithmetic), ENOUGH)
 
     first = make()
     assert make() is first
@@ -95,21 +101,21 @@ def test_what_was_compiled_serves_the_next_job_with_the_same_network(backbone, c
 )
 def test_compiled_computes_the_same(backbone, monkeypatch, tmp_path):
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
-    extract = feature_extractor(backbone, TAPS, torch.float32, CPU, BATCH, IMAGE, ENOUGH)
-    assert is_compiled(extract)
+    read = fastest(reader(backbone), ENOUGH)
+    assert is_compiled(read)
     for faces in (3, BATCH):  # a batch need not be whole
         pixels = torch.rand(faces, 1, 32, 32) * 255
-        found = extract(pixels)["maxpool1"]
+        found = read(pixels)["maxpool1"]
         wanted = extract_features(backbone, pixels, TAPS, torch.float32)["maxpool1"]
         assert found.shape == wanted.shape == (faces, 64, 2, 2)
         assert found.dtype == torch.float32
         assert (found - wanted).abs().max() <= 1e-5 * wanted.abs().max()
     # The weights are frozen into it, and nothing done to the backbone has it compiled again.
-    for weight in extract._extract.args[0].state_dict().values():
+    for weight in read._reader.backbone.state_dict().values():
         weight.zero_()
     backbone.preprocessing.mean = backbone.preprocessing.mean.clone()
     with torch._dynamo.config.patch(error_on_recompile=True):
-        assert torch.equal(extract(pixels)["maxpool1"], found)
+        assert torch.equal(read(pixels)["maxpool1"], found)
 
 
 def test_a_compiler_that_fails_is_announced_and_done_without(
@@ -120,10 +126,10 @@ def test_a_compiler_that_fails_is_announced_and_done_without(
 
     monkeypatch.setattr(torch, "compile", lambda *_, **__: failing)
     monkeypatch.setattr(compilation, "_compiled", {})
-    extract = feature_extractor(backbone, TAPS, torch.float32, CPU, BATCH, IMAGE, ENOUGH)
+    read = fastest(reader(backbone), ENOUGH)
     pixels = torch.rand(2, 1, 32, 32) * 255
     wanted = extract_features(backbone, pixels, TAPS, torch.float32)
     for _ in range(2):
-        assert torch.equal(extract(pixels)["maxpool1"], wanted["maxpool1"])
+        assert torch.equal(read(pixels)["maxpool1"], wanted["maxpool1"])
     assert caplog.text.count("Compiling failed") == 1
     assert "Python.h" in caplog.text

@@ -22,9 +22,10 @@ from fer_lit.faces.synthetic import draw_faces
 from fer_lit.faces.views import FaceViews
 from fer_lit.feature_bank import bank as feature_bank
 from fer_lit.feature_bank.bank import FeatureBank
+from fer_lit.networks import reader as reading
 from fer_lit.networks.backbone import Backbone
-from fer_lit.networks.features import extract_features
 from fer_lit.networks.googlenet_caffe import GoogLeNetCaffe
+from fer_lit.networks.reader import FrozenReader, extract_features
 
 # The other processes import this file: what only the tests need, they import themselves.
 
@@ -41,7 +42,7 @@ torch.set_num_threads(1)
 @pytest.fixture(autouse=True)
 def cache(monkeypatch, tmp_path) -> Path:
     monkeypatch.setenv("FER_LIT_CACHE", str(tmp_path))
-    monkeypatch.setitem(feature_bank._BATCH_PIXELS, "cpu", BATCH * IMAGE**2)
+    monkeypatch.setitem(reading._PASS_PIXELS, "cpu", BATCH * IMAGE**2)
     return tmp_path
 
 
@@ -290,8 +291,29 @@ def test_key_json_says_all_that_the_features_depend_on(backbone, cache):
     assert bank.folder(0).parent == cache / "features"
 
 
+@pytest.mark.parametrize(
+    ("arithmetic", "folders"),
+    [
+        (torch.float32, ["0fb0a65c573e02cf", "99b9f416ccba1e11"]),
+        (torch.bfloat16, ["89bf875ee327924c", "0a833215bcf11118"]),
+    ],
+)
+def test_features_that_earlier_versions_stored_are_found(cache, arithmetic, folders):
+    backbone = SimpleNamespace(
+        digest=lambda: "0123abcd", preprocessing="MeanOf(1)", channels={"maxpool1": 64}
+    )
+    reads = FrozenReader(backbone, {"maxpool1": 2}, arithmetic, torch.device("cpu"), IMAGE)
+    views = FaceViews(np.zeros((2, 48, 48), np.uint8), MATLAB, IMAGE)
+    bank = FeatureBank(views, {"data": "fingerprint", "occlusion": MOUTH.identity}, reads)
+    for view, folder in enumerate(folders):
+        bank._stored(view, "maxpool1")
+        files = {path.name for path in (cache / "features" / folder).iterdir()}
+        names = {f"view{view}_maxpool1_2.{part}.npy" for part in ("features", "present")}
+        assert files == {"key.json", *names}
+
+
 def test_what_was_computed_before_an_interruption_stays(backbone, runs, monkeypatch):
-    make = feature_bank.feature_extractor
+    make = feature_bank.fastest
 
     def interrupted(*arguments):
         extract, calls = make(*arguments), []
@@ -305,7 +327,7 @@ def test_what_was_computed_before_an_interruption_stays(backbone, runs, monkeypa
         return once
 
     with monkeypatch.context() as patch:
-        patch.setattr(feature_bank, "feature_extractor", interrupted)
+        patch.setattr(feature_bank, "fastest", interrupted)
         with pytest.raises(KeyboardInterrupt):
             opened(backbone).fill(everything(0))
     bank = opened(backbone)
@@ -356,7 +378,7 @@ def test_values_beyond_float16_are_an_error_and_are_not_kept(backbone, monkeypat
     def huge(*arguments):
         return lambda pixels: {"maxpool1": torch.full((len(pixels), 64, 2, 2), 1e5)}
 
-    monkeypatch.setattr(feature_bank, "feature_extractor", huge)
+    monkeypatch.setattr(feature_bank, "fastest", huge)
     bank = opened(backbone, taps={"maxpool1": 2}, arithmetic="bfloat16")
     message = r"model\.taps: maxpool1 .*1e\+05.*trainer\.precision=32"
     with pytest.raises(ConfigError, match=message):
@@ -382,7 +404,7 @@ def test_the_log_says_what_was_found_and_what_is_computed(backbone, caplog):
 def _fill_in_another_process(start, folder, name, indices):
     """Fill a bank slowly, beginning with the others, and write how many images were computed."""
     torch.set_num_threads(1)
-    feature_bank._BATCH_PIXELS["cpu"] = BATCH * IMAGE**2
+    reading._PASS_PIXELS["cpu"] = BATCH * IMAGE**2
     backbone = _small_backbone()
     images = []
 
@@ -406,7 +428,8 @@ def _small_backbone() -> Backbone:
 def _bank_for_processes(backbone: Backbone) -> FeatureBank:
     views = FaceViews(draw_faces(["angry", "happy"], 24, 0).pixels, MATLAB, IMAGE)
     cpu = torch.device("cpu")
-    return FeatureBank(views, {"data": "x"}, backbone, {"maxpool1": 2}, torch.float32, cpu)
+    reads = FrozenReader(backbone, {"maxpool1": 2}, torch.float32, cpu, IMAGE)
+    return FeatureBank(views, {"data": "x"}, reads)
 
 
 def test_two_processes_share_the_work(cache, tmp_path):
@@ -461,14 +484,16 @@ def test_bfloat16_changes_features_by_little_and_accuracy_by_less_than_half_a_po
     # The demo's network, taps and input size, at which a head on drawn faces does well.
     from fer_lit.networks.weights import calibrate_batch_norm
 
-    monkeypatch.setitem(feature_bank._BATCH_PIXELS, "cpu", 64 * 64**2)
+    monkeypatch.setitem(reading._PASS_PIXELS, "cpu", 64 * 64**2)
     faces = draw_faces(["angry", "happy", "neutral"], 1500, 0)
     views = FaceViews(faces.pixels, MATLAB, 64)
     network = build_backbone("googlenet", None)
     calibrate_batch_norm(network, views(torch.arange(0, 1500, 6), 0))
     features = {}
     for arithmetic in (torch.float32, torch.bfloat16):
-        bank = FeatureBank(views, {}, network, {"maxpool1": 8}, arithmetic, torch.device("cpu"))
+        cpu = torch.device("cpu")
+        reads = FrozenReader(network, {"maxpool1": 8}, arithmetic, cpu, 64)
+        bank = FeatureBank(views, {}, reads)
         bank.fill({0: np.arange(1500)})
         features[arithmetic] = bank.read(torch.arange(1500), 0)["maxpool1"].flatten(1)
     exact, rounded = features.values()

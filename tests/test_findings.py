@@ -4,10 +4,12 @@ from collections import defaultdict
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 
 from fer_lit.analysis.averages import ConditionAverage, collect
-from fer_lit.analysis.findings import check_statements, paper_statements
-from fer_lit.analysis.mapping import MappedPhotographs
+from fer_lit.analysis.chapters.changes import paper_findings
+from fer_lit.analysis.chapters.trust import check_findings
+from fer_lit.analysis.maps import MappedPhotographs
 from fer_lit.faces.occlusion import Occlusion
 
 PAPERS = {
@@ -32,7 +34,7 @@ def looking_at(**where: str) -> MappedPhotographs:
 
 def test_the_papers_findings_hold_where_they_do():
     mapped = looking_at(eyes="eyes", nose="eyes", mouth="mouth")
-    statements = paper_statements(mapped, PAPERS, ALONE, seed=0)
+    statements = paper_findings(mapped, PAPERS, ALONE, seed=0)
     assert [one.holds for one in statements] == [True, True, True]
     assert statements[0].text.endswith(
         "Here 100.0 % of the attention lies in it (95 % interval over photographs 100.0 % to "
@@ -43,14 +45,14 @@ def test_the_papers_findings_hold_where_they_do():
 
 def test_conditions_that_differ_otherwise_too_are_named():
     mapped = looking_at(one="eyes", two="mouth")
-    statements = paper_statements(mapped, {"one": PAPERS["eyes"], "two": PAPERS["eyes"]}, ALONE, 0)
+    statements = paper_findings(mapped, {"one": PAPERS["eyes"], "two": PAPERS["eyes"]}, ALONE, 0)
     assert [one.holds for one in statements] == [True, False]
     assert statements[1].text.startswith("The paper (two): with the eyes covered, the network")
 
 
 def test_the_papers_findings_do_not_hold_elsewhere():
     mapped = looking_at(eyes="mouth", nose="nose", mouth="eyes")
-    statements = paper_statements(mapped, PAPERS, ALONE, seed=0)
+    statements = paper_findings(mapped, PAPERS, ALONE, seed=0)
     assert [one.holds for one in statements] == [False, False, False]
     assert "a difference of −100.0 points" in statements[2].text
 
@@ -59,9 +61,7 @@ def test_with_several_networks_the_interval_is_over_them():
     mapped = looking_at(eyes="eyes")
     elsewhere = looking_at(eyes="mouth").checkpoint_rows[0]
     three = np.concatenate([mapped.checkpoint_rows[0], elsewhere, elsewhere])
-    (statement,) = paper_statements(
-        replace(mapped, checkpoint_rows=(three,)), PAPERS, ALONE, seed=0
-    )
+    (statement,) = paper_findings(replace(mapped, checkpoint_rows=(three,)), PAPERS, ALONE, seed=0)
     # Student's t of (1, 0, 0): a third, give or take 4.3 standard errors of a third.
     assert "33.3 % of the attention" in statement.text
     assert "95 % interval over networks 0.0 % to 100.0 %" in statement.text
@@ -76,7 +76,7 @@ def test_networks_that_share_training_faces_have_a_wider_interval():
     mapped = replace(looking_at(eyes="eyes"), checkpoint_rows=(shares,))
     # s² = 0.00025; Student's t with 4 degrees of freedom at 97.5 % is 2.776.
     for ratio, ends in ((None, "28.0 % to 32.0 %"), (0.43, "26.5 % to 33.5 %")):
-        (statement,) = paper_statements(mapped, PAPERS, {"eyes": ratio}, seed=0)
+        (statement,) = paper_findings(mapped, PAPERS, {"eyes": ratio}, seed=0)
         assert f"30.0 % of the attention lies in it (95 % interval over networks {ends})" in (
             statement.text
         )
@@ -86,12 +86,12 @@ def test_networks_that_share_training_faces_have_a_wider_interval():
 def test_other_bands_and_fills_are_not_the_papers():
     mapped = looking_at(eyes="eyes")
     for other in ({"top": 8}, {"fill": "blur"}):
-        assert paper_statements(mapped, {"eyes": replace(PAPERS["eyes"], **other)}, ALONE, 0) == []
+        assert paper_findings(mapped, {"eyes": replace(PAPERS["eyes"], **other)}, ALONE, 0) == []
 
 
 def test_there_are_no_findings_about_conditions_that_are_missing():
-    assert paper_statements(looking_at(none="eyes"), PAPERS, ALONE, seed=0) == []
-    assert check_statements([]) == []
+    assert paper_findings(looking_at(none="eyes"), PAPERS, ALONE, seed=0) == []
+    assert check_findings(pd.DataFrame(columns=["check", "condition", "verdict"])) == []
 
 
 def test_checks_say_where_they_fail():
@@ -100,6 +100,6 @@ def test_checks_say_where_they_fail():
         {"check": "deletion", "condition": "eyes", "verdict": "fail"},
         {"check": "drawn faces", "condition": None, "verdict": "not applicable: random weights"},
     ]
-    deletion, drawn = check_statements(rows)
+    deletion, drawn = check_findings(pd.DataFrame(rows))
     assert deletion.holds is False and "(not under eyes)" in deletion.text
     assert drawn.holds is None and "not applicable: random weights" in drawn.text

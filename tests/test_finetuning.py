@@ -5,25 +5,29 @@ import pytest
 import torch
 from helpers import fitting
 from helpers.backbones import BLOCKS, NETWORKS, build_backbone
-from helpers.command import only, train
+from helpers.command import only
 from helpers.fitting import CLASSES, described, drawn_faces
+from helpers.warm import train
 from safetensors.torch import save_file
 from torch import nn
 
-from fer_lit.analysis.attention import MapSettings
 from fer_lit.analysis.averages import scale
-from fer_lit.analysis.mapping import covered_views, map_photographs, row_shares
-from fer_lit.analysis.material import gather
+from fer_lit.analysis.chapter import records
+from fer_lit.analysis.chapters.transfer import transfer_table
+from fer_lit.analysis.loading import gather
+from fer_lit.analysis.map_settings import MapSettings
+from fer_lit.analysis.maps import map_photographs, row_shares
 from fer_lit.analysis.selection import select_runs
-from fer_lit.analysis.transfer import transfer_table
 from fer_lit.classifier import EmotionClassifier
 from fer_lit.errors import ConfigError
+from fer_lit.faces.occlusion import occlude
 from fer_lit.networks.architecture import trained_blocks
 from fer_lit.networks.backbone import pool
-from fer_lit.networks.features import extract_features
 from fer_lit.networks.parameter_groups import parameter_groups
+from fer_lit.networks.reader import extract_features
 from fer_lit.networks.weights import calibrate_batch_norm
 from fer_lit.runs.folder import read_run
+from fer_lit.runs.predictions import probability_columns
 
 pytestmark = fitting.QUIET
 
@@ -303,7 +307,7 @@ def sweep(tmp_path_factory):
 
 
 @pytest.fixture
-def material(sweep, monkeypatch):
+def networks(sweep, monkeypatch):
     monkeypatch.setenv("FER_LIT_CACHE", str(sweep.parents[2] / "cache"))
     found, notes = gather(select_runs(str(sweep), ""), None, None, torch.device("cpu"))
     assert not notes
@@ -325,45 +329,45 @@ def test_the_command_trains_all_but_the_stem(sweep):
     assert not any((sweep.parents[2] / "cache").glob("features/*"))
 
 
-def test_fine_tuned_networks_are_analysed_each_with_its_own_backbone(material):
-    none, mouth = material.networks["none", 0], material.networks["mouth", 0]
-    assert none.backbone is not mouth.backbone and none.digest != mouth.digest
+def test_fine_tuned_networks_are_analysed_each_with_its_own_backbone(networks):
+    none, mouth = networks.trained["none", 0], networks.trained["mouth", 0]
+    assert none.reader.backbone is not mouth.reader.backbone
     for network in (none, mouth):
-        assert not any(module.training for module in network.backbone.train().modules())
-        assert not any(parameter.requires_grad for parameter in network.backbone.parameters())
-    for label, condition in material.conditions.items():
-        predictions = condition.runs[0].predictions
-        own = np.flatnonzero(material.held_out[label, 0])
-        views = covered_views(material.faces, condition.occlusion, 32)
-        network = material.networks[label, 0]
-        read = extract_features(
-            network.backbone, views(torch.from_numpy(own), 0), network.taps, torch.float32
+        assert not any(module.training for module in network.reader.backbone.train().modules())
+        assert not any(
+            parameter.requires_grad for parameter in network.reader.backbone.parameters()
         )
-        by_name = dict(zip(predictions.names, predictions.probabilities, strict=True))
-        wanted = np.array([by_name[material.faces.names[face]] for face in own])
+    for label, condition in networks.conditions.items():
+        predictions = condition.runs[0].predictions
+        own = np.flatnonzero(networks.held_out[label, 0])
+        network = networks.trained[label, 0]
+        read = network.features(occlude(networks.faces.pixels, condition.occlusion)[own])
+        by_name = predictions.set_index("image")[probability_columns(networks.faces.classes)]
+        wanted = by_name.loc[[networks.faces.names[face] for face in own]]
         np.testing.assert_allclose(network.probabilities(read), wanted, atol=1e-4)
-        (row,) = (row for row in transfer_table(material) if row["trained"] == label and row["own"])
-        assert row["mean"] == pytest.approx(predictions.right.mean())
+        table = records(transfer_table(networks))
+        (row,) = (row for row in table if row["trained"] == label and row["own"])
+        assert row["mean"] == pytest.approx(predictions["right"].mean())
 
 
 def grad_cam(network, pixels, labels) -> np.ndarray:
     """Return the maps of `conv3`, by hand, through all that follows."""
-    activation = network.backbone(pixels, ["conv3"])["conv3"].requires_grad_()
-    later = network.backbone.resume("conv3", activation, ["inception3b"])["inception3b"]
+    activation = network.reader.backbone(pixels, ["conv3"])["conv3"].requires_grad_()
+    later = network.reader.backbone.resume("conv3", activation, ["inception3b"])["inception3b"]
     logits = network.head({"inception3b": pool(later, 1)})
     chosen = logits.gather(1, labels[:, None]).sum()
     (gradient,) = torch.autograd.grad(chosen, activation)
     return (gradient.mean((2, 3), keepdim=True) * activation).sum(1).relu().detach().numpy()
 
 
-def test_maps_of_a_fine_tuned_network_are_those_of_its_own_blocks(material):
-    faces = np.flatnonzero(material.held_out["none", 0])  # of the other condition, too: one seed
-    labels = torch.from_numpy(material.faces.labels[faces])
+def test_maps_of_a_fine_tuned_network_are_those_of_its_own_blocks(networks):
+    faces = np.flatnonzero(networks.held_out["none", 0])  # of the other condition, too: one seed
+    labels = torch.from_numpy(networks.faces.labels[faces])
     settings = MapSettings("conv3", "gradcam", "label", "logit")  # before what was trained
-    mapped = map_photographs(material, faces, settings)
-    for label, rows in zip(material.conditions, mapped.rows, strict=True):
-        views = covered_views(material.faces, material.conditions[label].occlusion, 32)
-        pixels = views(torch.from_numpy(faces), 0)
-        wanted = grad_cam(material.networks[label, 0], pixels, labels)
+    mapped = map_photographs(networks, faces, settings)
+    for label, rows in zip(networks.conditions, mapped.rows, strict=True):
+        network, occlusion = networks.trained[label, 0], networks.conditions[label].occlusion
+        views = network.views(occlude(networks.faces.pixels, occlusion))
+        wanted = grad_cam(network, views(torch.from_numpy(faces), 0), labels)
         assert wanted.max() > 0
         np.testing.assert_allclose(rows, row_shares(scale(wanted)["mass"]), rtol=1e-3)

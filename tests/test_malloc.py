@@ -39,8 +39,8 @@ def test_freed_memory_is_used_again_as_long_as_the_context_lasts():
     pages = SIZE // resource.getpagesize()
     assert pages_cleared() > pages / 2
     with large_blocks_kept():
-        # Aligned, a block does not always fit where the one before it was.
-        assert min(pages_cleared() for _ in range(5)) < pages / 20
+        # Aligned, a block does not always fit where the one before it was: it takes a few.
+        assert min(pages_cleared() for _ in range(20)) < pages / 20
     assert pages_cleared() > pages / 2
 
 

@@ -6,7 +6,8 @@ import shlex
 import numpy as np
 import pytest
 from helpers.backbones import build_backbone, published_name
-from helpers.command import ROOT, train
+from helpers.command import ROOT
+from helpers.warm import train
 from hydra import initialize_config_dir
 from PIL import Image
 from safetensors.torch import save_file

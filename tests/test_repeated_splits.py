@@ -7,8 +7,10 @@ import pytest
 from helpers.predictions import accuracies, outcome
 from scipy.stats import ttest_1samp
 
-from fer_lit.analysis.paired_tests import seed_test_table
-from fer_lit.analysis.repeated_splits import corrected_variance, resampled_t
+from fer_lit.analysis.chapter import records
+from fer_lit.analysis.chapters.costs import seed_test_table
+from fer_lit.analysis.stats import corrected_variance, resampled_t
+from fer_lit.runs.predictions import join_predictions
 
 T_2 = 4.3027
 """Student's t of two degrees of freedom at 97.5 %, from a table."""
@@ -22,6 +24,10 @@ def runs(*right, faces=10):
         )
         for seed, count in enumerate(right)
     }
+
+
+def seed_tests(predictions, pairs, ratios):
+    return records(seed_test_table(join_predictions(predictions), pairs, ratios))
 
 
 def test_the_variance_by_hand():
@@ -76,7 +82,7 @@ def test_pairs_are_tested_by_their_differences_within_seeds():
     predictions = {"none": runs(8, 9, 5), "eyes": runs(7, 7, 2), "nose": runs(9, 8, 5)}
     ratios = dict.fromkeys(predictions, 0.4)
     pairs = [("none", "eyes"), ("none", "nose")]
-    eyes, nose = seed_test_table(predictions, pairs, ratios)
+    eyes, nose = seed_tests(predictions, pairs, ratios)
     # Differences 0.1, 0.2, 0.3 and −0.1, 0.1, 0.
     error = math.sqrt(1 / 3 + 0.4) * 0.1
     assert {key: eyes[key] for key in ("a", "b", "seeds")} == {"a": "none", "b": "eyes", "seeds": 3}
@@ -94,10 +100,10 @@ def test_pairs_are_tested_by_their_differences_within_seeds():
 def test_what_cannot_be_tested_over_seeds():
     none, eyes = runs(8, 9, 5), runs(7, 8, 4)
     pair, ratios = [("none", "eyes")], {"none": 0.4, "eyes": 0.4}
-    (row,) = seed_test_table({"none": none, "eyes": eyes}, pair, ratios)
+    (row,) = seed_tests({"none": none, "eyes": eyes}, pair, ratios)
     assert row["difference"] == pytest.approx(0.1)  # in each seed
     assert [row[key] for key in ("low", "p", "p_holm", "rejects")] == [None] * 4
     one = {"none": {0: none[0]}, "eyes": eyes}
-    assert seed_test_table(one, pair, {"none": None, "eyes": 0.4}) == []
+    assert seed_tests(one, pair, {"none": None, "eyes": 0.4}) == []
     elsewhere = {seed + 1: run for seed, run in none.items()}  # no seed has the same faces
-    assert seed_test_table({"none": elsewhere, "eyes": eyes}, pair, ratios) == []
+    assert seed_tests({"none": elsewhere, "eyes": eyes}, pair, ratios) == []

@@ -5,19 +5,13 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image, UnidentifiedImageError
 
-from fer_lit.analysis.pictures import Picture
-from fer_lit.analysis.report import (
-    LONG_TABLE,
-    Section,
-    Statement,
-    Table,
-    format_heading,
-    format_value,
-    write_report,
-)
+from fer_lit.analysis.chapter import Chapter, Drawing, Finding, Table
+from fer_lit.analysis.report.html import LONG_TABLE, format_heading, format_value, write_report
 
 EVIL = "<script>alert('1')</script> & \"quotes\""
 
@@ -65,14 +59,24 @@ class Page(HTMLParser):
         return re.sub(r"\s+", " ", " ".join(self.texts))
 
 
+def png(folder: Path, name: str) -> Path:
+    """Return where a drawing's PNG is looked for."""
+    (folder / "figures").mkdir(exist_ok=True)
+    return folder / "figures" / f"{name}.png"
+
+
+def table(caption: str, rows: list[dict]) -> Table:
+    return Table("any", pd.DataFrame(rows), {caption: None})
+
+
 @pytest.fixture
 def picture(tmp_path):
     """Make a PNG of 600 × 300 pixels, 3 × 1.5 inches."""
 
-    def make(name: str, caption: str) -> Picture:
-        path = tmp_path / f"{name}.png"
+    def make(name: str, caption: str) -> Drawing:
+        path = png(tmp_path, name)
         Image.new("L", (600, 300), len(name)).save(path, dpi=(200, 200))
-        return Picture(path, caption)
+        return Drawing(name, Figure(), caption)
 
     return make
 
@@ -94,7 +98,7 @@ def write(path: Path, **parts) -> None:
         "subtitle": "The subtitle",
         "findings": [],
         "notes": [],
-        "sections": [],
+        "chapters": [],
         "facts": {},
     }
     write_report(path, **(defaults | parts))
@@ -109,14 +113,15 @@ def test_the_parts_are_in_order(report, picture):
     rows = [{"condition": "none", "faces": 3}]
     page = report(
         findings=[
-            Statement("first finding", True),
-            Statement("second finding", False),
-            Statement("third finding", None),
+            Finding("first finding", True),
+            Finding("second finding", False),
+            Finding("third finding", None),
         ],
         notes=["a note"],
-        sections=[
-            Section("Maps", ("before the maps",), (picture("a", "Maps."), picture("b", "More."))),
-            Section("Costs", (), (picture("c", "Bars."),), (Table("Few.", rows), Table("0.", []))),
+        chapters=[
+            Chapter("Maps", [picture("a", "Maps."), picture("b", "More.")]),
+            Chapter("Costs", [picture("c", "Bars.")], [table("Few.", rows), table("0.", [])]),
+            Chapter("Nothing", (), [table("0.", [])]),
         ],
         facts={"Machine": "two cores", "Seeds": ["0", "1"], "Commands": ["python analyze.py"]},
     )
@@ -126,19 +131,20 @@ def test_the_parts_are_in_order(report, picture):
             *("The title The subtitle", "Findings", "holds first finding"),
             *("does not hold second finding third finding",),
             *("What is missing or was left out a note", "Contents Maps Costs How it was made"),
-            *("Maps before the maps Figure 1. Maps. Figure 2. More.",),
+            *("Maps Figure 1. Maps. Figure 2. More.",),
             *("Costs Figure 3. Bars. Table 1. Few. condition faces none 3",),
-            *("Table 2. 0. There are no rows.",),
             "How it was made Machine two cores Seeds 0 1 Commands python analyze.py",
         ],
     )
+    assert "Table 2." not in page.text() and "Nothing" not in page.text()
     assert page.texts.count("holds") == page.texts.count("does not hold") == 1
     assert page.texts[-1] == "python analyze.py"
     assert page.tags[-1][0] == "code"
 
 
 def test_the_contents_lead_to_every_section(report):
-    page = report(sections=[Section("One"), Section("Two")], facts={"Seeds": ["0"]})
+    tables = [table("Some.", [{"a": 1}])]
+    page = report(chapters=[Chapter(name, (), tables) for name in "AB"], facts={"Seeds": ["0"]})
     targets = [link["href"] for link in page.attributes("a")]
     ids = {attributes["id"] for _, attributes in page.tags if "id" in attributes}
     assert targets == ["#section-1", "#section-2", "#facts"]
@@ -156,42 +162,42 @@ def test_nothing_is_read_as_html(report, picture, tmp_path):
     page = report(
         title=EVIL,
         subtitle=EVIL,
-        findings=[Statement(EVIL, True)],
+        findings=[Finding(EVIL, True)],
         notes=[EVIL],
-        sections=[
-            Section(EVIL, (EVIL,), (picture("a", EVIL),), (Table(EVIL, [{EVIL: EVIL}]),)),
-            Section("long", (), (), (Table(EVIL, [{"a": 1}] * (LONG_TABLE + 1)),)),
+        chapters=[
+            Chapter(EVIL, [picture("a", EVIL)], [table(EVIL, [{EVIL: EVIL}])]),
+            Chapter("long", (), [table(EVIL, [{"a": 1}] * (LONG_TABLE + 1))]),
         ],
         facts={EVIL: EVIL, "Commands": [EVIL], "command": EVIL},
     )
     assert page.attributes("script") == []
     assert "<script" not in (tmp_path / "report.html").read_text(encoding="utf-8")
-    # title twice, subtitle, finding, note, link, heading, paragraph, figure's caption, two tables'
+    # title twice, subtitle, finding, note, link, heading, figure's caption, two tables'
     # captions, a column, a cell, a fact's name and value, two commands
-    assert page.text().count(EVIL) == 17
+    assert page.text().count(EVIL) == 16
     assert page.attributes("img")[0]["alt"] == EVIL
 
 
-def test_pictures_are_embedded_byte_for_byte_in_their_physical_size(report, picture):
+def test_pictures_are_embedded_byte_for_byte_in_their_physical_size(report, picture, tmp_path):
     pictures = picture("a", "One."), picture("bb", "Two.")
-    images = report(sections=[Section("Maps", (), pictures)]).attributes("img")
+    images = report(chapters=[Chapter("Maps", pictures)]).attributes("img")
     for given, image in zip(pictures, images, strict=True):
         kind, data = image["src"].split(",")
         assert kind == "data:image/png;base64"
-        assert base64.b64decode(data, validate=True) == given.path.read_bytes()
+        assert base64.b64decode(data, validate=True) == png(tmp_path, given.name).read_bytes()
         assert (image["alt"], image["width"], image["height"]) == (given.caption, "288", "144")
 
 
 def test_a_picture_without_a_size_is_shown_pixel_by_pixel(report, tmp_path):
-    Image.new("L", (50, 20)).save(tmp_path / "plain.png")
-    sections = [Section("Maps", (), (Picture(tmp_path / "plain.png", "One."),))]
-    (image,) = report(sections=sections).attributes("img")
+    Image.new("L", (50, 20)).save(png(tmp_path, "plain"))
+    chapters = [Chapter("Maps", [Drawing("plain", Figure(), "One.")])]
+    (image,) = report(chapters=chapters).attributes("img")
     assert (image["width"], image["height"]) == ("50", "20")
 
 
 def test_nothing_is_loaded(report, picture, tmp_path):
     page = report(
-        sections=[Section("Maps", (), (picture("a", "See https://example.org."),))],
+        chapters=[Chapter("Maps", [picture("a", "See https://example.org.")])],
         facts={"Source": "https://example.org"},
     )
     loaded = [
@@ -226,14 +232,12 @@ def test_the_file_says_what_it_is(report, tmp_path):
     ("kind", "error"), [(None, FileNotFoundError), ("JPEG", UnidentifiedImageError)]
 )
 def test_a_picture_that_cannot_be_shown_leaves_no_file(tmp_path, picture, kind, error):
-    wrong = Picture(tmp_path / "wrong.png", "Not a PNG.")
     if kind:
-        Image.new("L", (8, 8)).save(wrong.path, format=kind)
-    sections = [Section("Maps", (), (picture("a", "A PNG."), wrong))]
-    (tmp_path / "to").mkdir()
+        Image.new("L", (8, 8)).save(png(tmp_path, "wrong"), format=kind)
+    wrong = Drawing("wrong", Figure(), "Not a PNG.")
     with pytest.raises(error, match=r"wrong\.png"):
-        write(tmp_path / "to" / "report.html", sections=sections)
-    assert list((tmp_path / "to").iterdir()) == []
+        write(tmp_path / "report.html", chapters=[Chapter("Maps", [picture("a", "A PNG."), wrong])])
+    assert [path.name for path in tmp_path.iterdir()] == ["figures"]
 
 
 def test_a_table_is_shown_for_readers(report):
@@ -241,7 +245,7 @@ def test_a_table_is_shown_for_readers(report):
         {"condition": "none", "faces": 5443, "drop": -0.0123, "sd": None, "rejects": True},
         {"condition": "eyes", "faces": 12, "drop": 0.2, "sd": 0.00449, "rejects": None},
     ]
-    page = report(sections=[Section("Costs", (), (), (Table("Drop.", rows),))])
+    page = report(chapters=[Chapter("Costs", (), [table("Drop.", rows)])])
     assert page.tables == [
         [
             ["condition", "faces", "drop (%)", "SD (%)", "rejects"],
@@ -255,8 +259,8 @@ def test_a_table_is_shown_for_readers(report):
 
 @pytest.mark.parametrize(("rows", "folded"), [(LONG_TABLE, 0), (LONG_TABLE + 1, 1)])
 def test_long_tables_are_folded(report, rows, folded):
-    table = Table("Long.", [{"a": number} for number in range(rows)])
-    page = report(sections=[Section("Costs", (), (), (table,))])
+    long = table("Long.", [{"a": number} for number in range(rows)])
+    page = report(chapters=[Chapter("Costs", (), [long])])
     assert len(page.attributes("details")) == folded
     assert (f"Table 1. Long. ({rows} rows)" in page.text()) == bool(folded)
     assert len(page.tables[0]) == rows + 1

@@ -1,11 +1,11 @@
 """What an analysis says about accuracies, on tables made by hand."""
 
-from fer_lit.analysis.score_findings import (
-    accuracy_statements,
-    configuration_statements,
-    protocol_statements,
-    transfer_statements,
-)
+import pandas as pd
+
+from fer_lit.analysis.chapters.accuracy import accuracy_findings
+from fer_lit.analysis.chapters.costs import configuration_findings, cost_findings
+from fer_lit.analysis.chapters.splits import protocol_findings
+from fer_lit.analysis.chapters.transfer import transfer_findings
 
 ONE = {"condition": "none", "accuracy": 0.631, "mean_low": None}
 DROP = {"condition": "mouth", "reference": "none", "emotion": "all"}
@@ -15,8 +15,14 @@ SEEDS = {"a": "none", "b": "mouth", "seeds": 5, "difference": 0.0812, "low": 0.0
 SEEDS |= {"p": 0.001, "p_holm": 0.004}
 
 
+def frames(*tables):
+    """Tables of plain rows as data frames."""
+    return [pd.DataFrame(rows, dtype=object) for rows in tables]
+
+
 def test_costs_are_said_with_interval_and_test():
-    accuracy, cost = accuracy_statements([ONE], [DROP], [MCNEMAR], [])
+    (accuracy,) = accuracy_findings(*frames([ONE]))
+    (cost,) = cost_findings(*frames([DROP], [MCNEMAR], []))
     assert accuracy.text == "Accuracy on faces not trained on: none 63.1 %."
     assert cost.text == (
         "Under mouth accuracy is 8.0 points lower than under none (95 % interval of the drop 6.5 "
@@ -27,7 +33,7 @@ def test_costs_are_said_with_interval_and_test():
 def test_means_over_seeds_are_said_with_their_interval_apart_from_single_networks():
     several = {"condition": "eyes", "accuracy": 0.7, "mean": 0.65, "seeds": 5}
     several |= {"mean_low": 0.641, "mean_high": 0.66}
-    texts = [one.text for one in accuracy_statements([ONE, several], [], [], [])]
+    texts = [one.text for one in accuracy_findings(*frames([ONE, several]))]
     assert texts == [
         "Accuracy on faces not trained on, mean over 5 seeds with its 95 % interval: "
         "eyes 65.0 % (64.1 to 66.0).",
@@ -40,22 +46,22 @@ def test_costs_over_seeds_have_the_sign_of_the_drop():
     turned = {**SEEDS, "a": "mouth", "b": "none", "difference": -0.0812}
     turned |= {"low": -0.09, "high": -0.07}
     for row in (SEEDS, turned):
-        assert accuracy_statements([ONE], [DROP], [MCNEMAR], [row])[-1].text.endswith(wanted)
+        assert cost_findings(*frames([DROP], [MCNEMAR], [row]))[-1].text.endswith(wanted)
     untested = {**SEEDS, "p": None, "low": None, "high": None}
-    assert "seeds" not in accuracy_statements([ONE], [DROP], [MCNEMAR], [untested])[-1].text
+    assert "seeds" not in cost_findings(*frames([DROP], [MCNEMAR], [untested]))[-1].text
 
 
 def test_two_configurations_are_compared_and_three_are_not():
     pair = ("none lr=1", "none lr=2")
     row = {**MCNEMAR, "a": pair[0], "b": pair[1], "difference": -0.05}
-    (statement,) = configuration_statements([pair], [row], [])
+    (statement,) = configuration_findings([pair], *frames([row], []))
     assert statement.text == (
         "none lr=2 is right 5.0 points more often than none lr=1 (McNemar's test p < 0.001 after "
         "Holm's correction)."
     )
     third = ("none lr=1", "none lr=3")
-    assert configuration_statements([pair, third], [row], []) == []
-    assert configuration_statements([pair], [], []) == []  # no face in common
+    assert configuration_findings([pair, third], *frames([row], [])) == []
+    assert configuration_findings([pair], *frames([], [])) == []  # no face in common
 
 
 def test_protocols_are_compared_pair_by_pair():
@@ -64,7 +70,7 @@ def test_protocols_are_compared_pair_by_pair():
     none |= {"exact_a": 210, "near_a": 1400, "exact_b": 0, "near_b": 0}
     eyes = {**none, "condition": "eyes", "difference": -0.01, "low": None, "high": None}
     other = {**none, "protocol_b": "official", "exact_b": None, "near_b": None}
-    first, second = protocol_statements([none, eyes, other])
+    first, second = protocol_findings(*frames([none, eyes, other]))
     assert first.text == (
         "Accuracy under protocol paper minus that under grouped, in points, with 95 % intervals: "
         "none 3.0 (2.0 to 4.1), eyes −1.0. Held-out faces with a near duplicate among the training "
@@ -84,9 +90,10 @@ def test_transfer_is_said_of_each_configuration():
             ("none b", "mouth", False, 0.2),
         )
     ]
-    (statement,) = transfer_statements(transfer, references)
+    (statement,) = transfer_findings(pd.DataFrame(transfer), references)
     assert statement.text == (
         "Networks trained without occlusion (none a), tested under a band they have never seen: "
         "mouth 30.0 % (trained under it: 70.0 %)."
     )
-    assert transfer_statements([], {}) == []
+    nothing = pd.DataFrame(transfer).head(0)
+    assert transfer_findings(nothing, {}) == []

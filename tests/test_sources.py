@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from fer_lit.errors import ConfigError
-from fer_lit.faces.sources import DATASET, locate_photographs
+from fer_lit.faces.photographs import DATASET, locate_photographs
 
 CLASSES = ("angry", "happy")
 
@@ -142,7 +142,7 @@ def test_a_class_that_the_download_has_not_is_an_error(tmp_path):
 
 def test_nothing_heavy_is_imported():
     code = (
-        "import sys, fer_lit.faces.sources\n"
+        "import sys, fer_lit.faces.photographs\n"
         "print(sorted({'torch', 'PIL', 'kagglehub', 'requests'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

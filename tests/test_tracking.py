@@ -1,6 +1,5 @@
 """Weights & Biases: what a run is called, and that it never asks."""
 
-import pandas as pd
 import pytest
 from helpers.command import CONF
 from hydra import compose, initialize_config_dir
@@ -68,11 +67,12 @@ def test_an_analysis_is_a_run_of_its_own_in_the_sweeps_group(cfg, tmp_path, monk
     monkeypatch.setattr(wandb, "init", spy)
     picture = tmp_path / "maps.png"
     Image.new("L", (4, 4)).save(picture)
-    tables = {"accuracy": pd.DataFrame([{"condition": "none", "accuracy": 0.75, "sd": None}])}
+    tables = {"accuracy": [{"condition": "none", "accuracy": 0.75}], "tests": []}
     TRACKER.log_analysis(cfg, tmp_path, ["2026-01-02_03-04-05", "B"], tables, {"maps": picture})
     (run,) = opened
     assert (run.group, run.job_type) == ("2026-01-02_03-04-05", "analysis")
     assert set(run.tags) == {"2026-01-02_03-04-05", "B"}
     assert summary["accuracy/none"] == 0.75
     assert {"figures/maps", "tables/accuracy"} <= set(summary)
+    assert "tables/tests" not in summary
     assert wandb.run is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from helpers import warm
 from helpers.command import DEMO, ROOT, offline, only, read, train
 from helpers.copies import photograph
 from hydra import compose, initialize_config_dir
@@ -27,13 +29,21 @@ CONDITIONS = ("none", "eyes", "nose", "mouth")
 
 @pytest.fixture(scope="module")
 def sweep(tmp_path_factory):
-    """The four-way sweep of the demo, small, with W&B; returns the process and its folder."""
+    """The four-way sweep of the demo, small, with W&B, as on a cluster, where `srun` is found.
+
+    Returns the process and its folder.
+    """
     folder = tmp_path_factory.mktemp("sweep")
+    srun = tmp_path_factory.mktemp("slurm") / "srun"
+    srun.write_text("#!/bin/sh\nexit 1\n")
+    srun.chmod(0o755)
+    path = os.pathsep.join([str(srun.parent), os.environ["PATH"]])
     options = [option for option in DEMO if not option.startswith("logger")]
     # wandb leaves a temporary folder to its own finaliser, which warns of that.
     warnings = "error,ignore::ResourceWarning"
     arguments = ("-m", f"occlusion={','.join(CONDITIONS)}", *options)
-    return train(folder, *arguments, PYTHONWARNINGS=warnings), only(folder, "outputs/sweeps/*")
+    process = train(folder, *arguments, PYTHONWARNINGS=warnings, PATH=path)
+    return process, only(folder, "outputs/sweeps/*")
 
 
 @pytest.fixture
@@ -102,6 +112,15 @@ def test_each_job_is_its_own_offline_wandb_run_in_the_group_of_the_sweep(sweep):
         others = set(CONDITIONS) - {condition, "none"}
         assert not any(f"{other}_seed0".encode() in content for other in others)
     assert process.stdout.count("wandb sync") == 1
+
+
+def test_a_cluster_is_not_spoken_of(sweep):
+    """Lightning takes an `srun` that is found but not used for a mistake."""
+    process, folder = sweep
+    assert process.returncode == 0, process.stdout + process.stderr
+    logs = [path.read_text(encoding="utf-8") for path in folder.glob("*/train.log")]
+    assert len(logs) == 4
+    assert not any("srun" in text for text in (process.stdout, process.stderr, *logs))
 
 
 def test_checkpoints_are_small(sweep):
@@ -199,7 +218,7 @@ def test_the_official_parts_of_a_csv_file(tmp_path):
     (tmp_path / "fer2013.csv").write_text("\n".join(["emotion,pixels,Usage", *rows]) + "\n")
     options = ("model.weights=null", "model.taps=[maxpool1/2]", "data.image_size=64", *DEMO[2:])
     where = (f"data.root={tmp_path / 'fer2013.csv'}", "data.split.protocol=official")
-    process = train(tmp_path, *where, *options)
+    process = warm.train(tmp_path, *where, *options)
     assert process.returncode == 0, process.stdout + process.stderr
     run = only(tmp_path, "outputs/runs/*")
     assert read(run / "metrics.json")["faces"] == {"train": 18, "validation": 6, "test": 9}
@@ -229,7 +248,7 @@ def test_training_from_the_bank_equals_training_through_the_network(tmp_path):
     for number, bank in enumerate(("true", "false")):
         folder = tmp_path / str(number)
         folder.mkdir()
-        process = train(folder, *options, f"features.bank={bank}")
+        process = warm.train(folder, *options, f"features.bank={bank}")
         assert process.returncode == 0, process.stdout + process.stderr
         rows = table(only(folder, "outputs/runs/*/predictions.csv"))
         columns = [key for key in rows[0] if key.startswith("probability_")]

@@ -12,9 +12,9 @@ def cache_folder(*parts: str) -> Path:
     The cache is the environment variable `FER_LIT_CACHE`, else the user's cache folder
     (`~/.cache/fer-lit` on Linux). Deleting any of it is safe: it is filled again when needed.
     """
-    root = os.environ.get("FER_LIT_CACHE") or platformdirs.user_cache_dir(
-        "fer-lit", appauthor=False
+    default = platformdirs.user_cache_dir("fer-lit", appauthor=False)
+    folder = (
+        Path(os.environ.get("FER_LIT_CACHE") or default).expanduser().absolute().joinpath(*parts)
     )
-    folder = Path(root).expanduser().absolute().joinpath(*parts)
     folder.mkdir(parents=True, exist_ok=True)
     return folder

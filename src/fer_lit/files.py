@@ -1,7 +1,5 @@
 """Files that are whole or not there: written aside, then renamed."""
 
-from __future__ import annotations
-
 import csv
 import json
 import os

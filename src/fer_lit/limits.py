@@ -1,7 +1,5 @@
 """What a single option may be: a test, and the words for what is wanted; torch is not imported."""
 
-from __future__ import annotations
-
 import difflib
 import math
 import re
@@ -15,13 +13,7 @@ Limit = tuple[Callable[[Any], bool], str]
 
 
 class Rule(NamedTuple):
-    """What an option must be.
-
-    Attributes:
-        option: its name, with dots in place of levels.
-        holds: the test.
-        wanted: what is wanted in words.
-    """
+    """What an option, its levels separated by dots, must be: a test, and the same in words."""
 
     option: str
     holds: Callable[[Any], bool]
@@ -59,10 +51,8 @@ _ABSENT = object()
 def check_rules(group: str, options: Mapping[str, Any], rules: Iterable[Rule]) -> None:
     """Check each option by itself; one that is not there is left out.
 
-    Args:
-        group: what comes before the options' names in messages; may be empty.
-        options: plain values, in mappings of any depth.
-        rules: what they must be.
+    Options are plain values, in mappings of any depth; messages name them with their `group`, if
+    any.
 
     Raises:
         ConfigError: the first option that breaks its rule.

@@ -3,8 +3,6 @@
 Options that a class has (occlusion, augmentation, faces, head) are checked by that class.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -124,8 +122,7 @@ def _check_freeze(options: Mapping[str, Any], architecture: Architecture) -> Non
             "out, and this one is trained; add features.bank=false"
         )
     if not trained_blocks(architecture, freeze, taps):
-        names = list(architecture.channels)
-        first = names[len(architecture.stem)]
+        first = list(architecture.channels)[len(architecture.stem)]
         raise ConfigError(
             f"model.freeze={freeze}: leaves nothing to train, since no tap ({', '.join(taps)}) is "
             f"after the stem; tap a later block, such as {first}, or use model.freeze=none"
@@ -136,10 +133,8 @@ def _check_weights(weights: Any) -> None:
     if weights in (None, "imagenet"):
         return
     path = Path(str(weights)).expanduser()
-    if path.is_file() and path.suffix in WEIGHT_FILES:
-        return
-    if path.is_file():
+    if not path.is_file():
+        fix = "give a file of weights, imagenet, or null (random)"
+        raise ConfigError(f"model.weights={weights}: no such file; {fix}")
+    if path.suffix not in WEIGHT_FILES:
         raise ConfigError(f"model.weights={weights}: must be one of {', '.join(WEIGHT_FILES)}")
-    raise ConfigError(
-        f"model.weights={weights}: no such file; give a file of weights, imagenet, or null (random)"
-    )

@@ -3,8 +3,6 @@
 Dobeš & Sabolová, "Emotion Recognition Using Pretrained Deep Neural Networks".
 """
 
-from __future__ import annotations
-
 CLASSES = ["angry", "happy", "neutral"]
 BANDS = {"eyes": slice(10, 20), "nose": slice(20, 30), "mouth": slice(30, 40)}
 """The rows of a 48×48 face that each condition covers, over the whole width."""

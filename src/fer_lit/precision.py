@@ -1,28 +1,17 @@
 """Which arithmetic a run uses, decided by what the processor can do and never by timing."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch
 
 from fer_lit.errors import ConfigError
 
-_BACKBONE = {
-    "32": torch.float32,
-    "16-mixed": torch.float16,
-    "bf16-mixed": torch.bfloat16,
-}
+_BACKBONE = {"32": torch.float32, "16-mixed": torch.float16, "bf16-mixed": torch.bfloat16}
 
 
 @dataclass(frozen=True)
 class Precision:
-    """Arithmetic of a run.
-
-    Attributes:
-        trainer: Lightning's name for that of the head's training.
-        backbone: dtype in which the frozen backbone computes.
-    """
+    """Arithmetic of the head's training, by Lightning's name, and of the frozen backbone."""
 
     trainer: str
     backbone: torch.dtype
@@ -50,28 +39,20 @@ def choose_precision(precision: str, device: torch.device) -> Precision:
     Raises:
         ConfigError: float16 on a CPU.
     """
-    precision = str(precision)
-    if precision == "auto":
-        return _automatic(device)
+    if precision == "auto" and device.type == "cuda":
+        # Older GPUs emulate bfloat16, which is slower than float16.
+        real = torch.cuda.is_bf16_supported(including_emulation=False)
+        precision = "bf16-mixed" if real else "16-mixed"
+    elif precision == "auto":
+        return Precision("32-true", torch.bfloat16 if _cpu_has_bfloat16() else torch.float32)
     if precision == "16-mixed" and device.type == "cpu":
         raise ConfigError("trainer.precision=16-mixed: a CPU has no float16; use bf16-mixed or 32")
-    return Precision(precision, _BACKBONE[precision])
+    return Precision(str(precision), _BACKBONE[str(precision)])
 
 
 def forbid_tf32() -> None:
     """Keep cuDNN from rounding the inputs of float32 convolutions to 10 bits."""
     torch.backends.cudnn.allow_tf32 = False
-
-
-def _automatic(device: torch.device) -> Precision:
-    if device.type == "cuda":
-        # Older GPUs emulate bfloat16, which is slower than float16.
-        real = torch.cuda.is_bf16_supported(including_emulation=False)
-        name = "bf16-mixed" if real else "16-mixed"
-        return Precision(name, _BACKBONE[name])
-    if device.type == "cpu" and _cpu_has_bfloat16():
-        return Precision("32-true", torch.bfloat16)
-    return Precision("32-true", torch.float32)
 
 
 def _cpu_has_bfloat16() -> bool:

@@ -1,7 +1,5 @@
 """Objects from their configuration, by Hydra's `_target_`, and which targets are trusted."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import is_dataclass
 from typing import Any
@@ -15,18 +13,14 @@ from fer_lit.errors import ConfigError
 _SCHEDULES = "fer_lit.networks.schedules"
 
 
-def build(node: DictConfig | Mapping[str, Any] | None, **options: Any) -> Any:
-    """Return what a configuration describes: see `hydra.utils.instantiate`.
-
-    Args:
-        node: has a `_target_`; None describes nothing.
-        options: more arguments.
+def build(node: DictConfig | Mapping[str, Any] | None) -> Any:
+    """Return what a configuration describes (see `hydra.utils.instantiate`); None: nothing.
 
     Raises:
         ConfigError: an option that the class refuses, or has not, or a class that is not there.
     """
     try:
-        return instantiate(node, **options, _convert_="all")
+        return instantiate(node, _convert_="all")
     except InstantiationException as error:
         cause = error.__cause__
         while isinstance(cause, InstantiationException):
@@ -40,11 +34,7 @@ def build(node: DictConfig | Mapping[str, Any] | None, **options: Any) -> Any:
 def refuse_foreign_targets(config: Any, where: object) -> None:
     """Refuse a configuration from a file that names other classes than this program's options.
 
-    To build what a file names is to run it.
-
-    Args:
-        config: mappings and lists of any depth.
-        where: the file, for the message.
+    To build what a file names is to run it. Messages say `where` the configuration is from.
 
     Raises:
         ConfigError: a target that is no dataclass of `fer_lit`.
@@ -60,9 +50,8 @@ def refuse_foreign_targets(config: Any, where: object) -> None:
 
 
 def _targets(config: Any, place: str) -> Iterator[tuple[str, str]]:
-    entries = config.items() if isinstance(config, Mapping) else ()
-    if isinstance(config, list | tuple):
-        entries = enumerate(config)
+    lists = enumerate(config) if isinstance(config, list | tuple) else ()
+    entries = config.items() if isinstance(config, Mapping) else lists
     for key, value in entries:
         if key == "_target_":
             yield f"{place}_target_", str(value)

@@ -1,11 +1,10 @@
 """One run: faces, features, training, and what is left in the run folder."""
 
-from __future__ import annotations
-
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -22,18 +21,31 @@ from fer_lit.faces.face_set import FaceSet
 from fer_lit.faces.split import split_faces
 from fer_lit.faces.views import FaceViews
 from fer_lit.feature_bank.bank import FeatureBank
-from fer_lit.files import write_csv, write_json
+from fer_lit.files import write_json
+from fer_lit.networks.reader import FrozenReader
 from fer_lit.networks.weights import calibrate_batch_norm
 from fer_lit.options import check
 from fer_lit.precision import Precision, choose_device, choose_precision, forbid_tf32
 from fer_lit.runs.figures import draw_run
 from fer_lit.runs.folder import RunFolder, one_line
 from fer_lit.runs.metrics import MetricsTable, nested, summarise
-from fer_lit.runs.predictions import prediction_rows
+from fer_lit.runs.predictions import write_predictions
 from fer_lit.runs.provenance import describe_run, duplicates_across
 from fer_lit.stopwatch import Stopwatch
 from fer_lit.targets import build
 
+_MEANT = (
+    # The loaders yield integers; worker processes would only slow them down.
+    "does not have many workers",
+    # Small data has fewer batches than the interval, at which nothing is logged anyway.
+    "smaller than the logging interval",
+    # Frozen blocks are in eval mode so that their BatchNorm statistics stay.
+    "module.s. in eval mode at the start of training",
+    # Where SLURM is installed: a run needs one process, not one for each of its tasks.
+    "srun. command is available on your system",
+    # Lightning 2.6 with PyTorch 2.14.
+    "isinstance.treespec, LeafSpec",
+)
 CALIBRATION_FACES = 256
 """Training faces on which the BatchNorm statistics of a random network are measured."""
 
@@ -45,11 +57,7 @@ def train(
 ) -> float:
     """Train one network and write its run folder.
 
-    Args:
-        cfg: resolved and checked.
-        folder: the run folder.
-        sweep: name of the sweep that the run belongs to.
-        overrides: what was typed, or swept, for this run, as Hydra lists it.
+    It is recorded with its sweep's name and `overrides`: what was typed, or swept, for it.
 
     Returns:
         Accuracy on the validation faces after the last epoch, 0–1; NaN if the run failed, so that
@@ -59,8 +67,9 @@ def train(
     run.start(cfg, overrides)
     try:
         check(cfg)
-        with _tracked(cfg, folder, sweep) as tracker:
-            return _train(cfg, run, tracker)
+        tracker = build(cfg.logger.tracker)
+        with tracker.track(cfg, folder, sweep) if tracker else nullcontext() as tracked:
+            return _train(cfg, run, tracked)
     except Exception as error:
         run.fail(error)
         log.error(f"FAILED: {one_line(error)}\nTraceback: {folder / 'error.txt'}")
@@ -106,13 +115,12 @@ def _train(cfg: DictConfig, run: RunFolder, tracker: Any) -> float:
     }
     if len(data.split.test):
         metrics["test"] = nested(model.tested, "test", faces.classes)
-        tested = prediction_rows(faces, data.split.test, model.test_probabilities.cpu().numpy())
-        write_csv(run.path / "test_predictions.csv", tested)
+        tested = model.test_probabilities.cpu().numpy()
+        write_predictions(run.path / "test_predictions.csv", faces, data.split.test, tested)
     with watch.measure("figures"):
         draw_run(run.figures, data, metrics)
     write_json(run.path / "metrics.json", metrics)
-    validated = prediction_rows(faces, data.split.validation, probabilities)
-    write_csv(run.path / "predictions.csv", validated)
+    write_predictions(run.path / "predictions.csv", faces, data.split.validation, probabilities)
     if tracker:
         tracker.log_results(run.figures, data, probabilities)
     run.record(status="finished", seconds=watch.seconds)
@@ -120,7 +128,12 @@ def _train(cfg: DictConfig, run: RunFolder, tracker: Any) -> float:
 
 
 def build_data(cfg: DictConfig, faces: FaceSet) -> FaceDataModule:
-    """Return the occluded faces, split as configured; see `FaceDataModule`."""
+    """Return the occluded faces, split as configured; see `FaceDataModule`.
+
+    Without a bank, every epoch has a new random view in place of a number of them.
+    """
+    views = cfg.features.views
+    new_views = isinstance(views, int) and views > 0 and not cfg.features.bank
     return FaceDataModule(
         faces,
         build(cfg.occlusion),
@@ -128,16 +141,9 @@ def build_data(cfg: DictConfig, faces: FaceSet) -> FaceDataModule:
         image_size=cfg.data.image_size,
         split=split_faces(faces, **cfg.data.split, seed=cfg.seed),
         batch_size=cfg.data.batch_size,
-        views=_views(cfg.features),
+        views=None if new_views else views,
         test_views=cfg.features.test_views,
     )
-
-
-def _views(features: DictConfig) -> int | list[int] | None:
-    """Return what to train on: without a bank, a number of random views becomes new ones."""
-    if isinstance(features.views, int):
-        return features.views if features.bank or features.views == 0 else None
-    return list(features.views)
 
 
 def build_classifier(
@@ -148,7 +154,7 @@ def build_classifier(
     These faces are not occluded, so that the backbone is the same in every condition.
     """
     L.seed_everything(cfg.seed, verbose=False)
-    options = OmegaConf.to_container(cfg.model)
+    options = OmegaConf.to_container(cfg.model, resolve=True)
     # Others are options of its head, its backbone or its schedule, which have them already.
     taken = [name for name in signature(EmotionClassifier).parameters if name in options]
     model = EmotionClassifier(
@@ -165,14 +171,15 @@ def build_classifier(
 
 def open_bank(data: FaceDataModule, model: EmotionClassifier, device: torch.device) -> FeatureBank:
     """Return the bank of the features that this model reads from these faces."""
-    return FeatureBank(
-        data.views,
-        {"data": data.faces.fingerprint, "occlusion": data.occlusion.identity},
+    reader = FrozenReader(
         model.backbone.to(device),
         model.taps,
         getattr(torch, model.hparams.backbone_arithmetic),
         device,
+        data.views.image_size,
     )
+    faces = {"data": data.faces.fingerprint, "occlusion": data.occlusion.identity}
+    return FeatureBank(data.views, faces, reader)
 
 
 def _calibration_faces(data: FaceDataModule) -> torch.Tensor:
@@ -198,10 +205,9 @@ def _fit(
     """
     digest = model.backbone.frozen_digest()
     L.seed_everything(cfg.seed, verbose=False)
-    options = OmegaConf.to_container(cfg.trainer) | {
-        "accelerator": "gpu" if device.type == "cuda" else "cpu",
-        "precision": precision.trainer,
-    }
+    options = OmegaConf.to_container(cfg.trainer)
+    options["accelerator"] = "gpu" if device.type == "cuda" else "cpu"
+    options["precision"] = precision.trainer
     with _quiet_lightning():
         trainer = L.Trainer(
             **options,
@@ -225,21 +231,11 @@ def _fit(
 
 
 def _callbacks(cfg: DictConfig, run: RunFolder) -> list[L.Callback]:
-    best = ModelCheckpoint(
-        run.checkpoints,
-        filename="best",
-        monitor="val/accuracy",
-        mode="max",
-        save_weights_only=True,
-        save_on_train_epoch_end=True,
-    )
-    last = ModelCheckpoint(run.checkpoints, filename="last", save_on_train_epoch_end=True)
+    checkpoint = partial(ModelCheckpoint, run.checkpoints, save_on_train_epoch_end=True)
+    highest = {"monitor": "val/accuracy", "mode": "max"}
+    best = checkpoint(filename="best", save_weights_only=True, **highest)
+    last = checkpoint(filename="last")
     return [best, last, MetricsTable(run.path / "metrics.csv", cfg.data.name), RichProgressBar()]
-
-
-def _tracked(cfg: DictConfig, folder: Path, sweep: str | None) -> AbstractContextManager[Any]:
-    tracker = build(cfg.logger.tracker)
-    return tracker.track(cfg, folder, sweep) if tracker else nullcontext()
 
 
 @contextmanager
@@ -247,12 +243,6 @@ def _quiet_lightning() -> Iterator[None]:
     """Leave out what Lightning says about things that are meant to be so."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     with warnings.catch_warnings():
-        # The loaders yield integers; worker processes would only slow them down.
-        warnings.filterwarnings("ignore", ".*does not have many workers.*")
-        # Small data has fewer batches than the interval, at which nothing is logged anyway.
-        warnings.filterwarnings("ignore", ".*smaller than the logging interval.*")
-        # Frozen blocks are in eval mode so that their BatchNorm statistics stay.
-        warnings.filterwarnings("ignore", ".*module.s. in eval mode at the start of training.*")
-        # Lightning 2.6 with PyTorch 2.14.
-        warnings.filterwarnings("ignore", ".*isinstance.treespec, LeafSpec.*")
+        for meant in _MEANT:
+            warnings.filterwarnings("ignore", f".*{meant}.*")
         yield

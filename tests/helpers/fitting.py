@@ -21,6 +21,7 @@ QUIET = [
     # What `training._quiet_lightning` leaves out, for the same reasons.
     pytest.mark.filterwarnings("ignore:.*does not have many workers"),
     pytest.mark.filterwarnings("ignore:.*in eval mode at the start of training"),
+    pytest.mark.filterwarnings("ignore:.*srun. command is available on your system"),
     pytest.mark.filterwarnings("ignore:.*isinstance.treespec, LeafSpec"),
 ]
 

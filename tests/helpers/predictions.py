@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from fer_lit.analysis.accuracy import accuracy_table
-from fer_lit.runs.predictions import Predictions
+from fer_lit.analysis.chapter import records
+from fer_lit.analysis.chapters.accuracy import accuracy_table
+from fer_lit.runs.predictions import join_predictions, prediction_frame
 
 EMOTIONS = ["angry", "happy", "neutral"]
 
@@ -15,7 +16,7 @@ def guesses(labels, predicted, names=None, confidence=0.8, classes=3):
     probabilities = np.full((len(labels), classes), (1 - confidence) / (classes - 1))
     probabilities[np.arange(len(labels)), predicted] = confidence
     names = names or [f"{index}.jpg" for index in range(len(labels))]
-    return Predictions(tuple(names), np.array(labels), probabilities)
+    return prediction_frame(list(names), np.array(labels), probabilities, EMOTIONS[:classes])
 
 
 def outcome(right, **options):
@@ -24,4 +25,6 @@ def outcome(right, **options):
 
 
 def accuracies(predictions, ratio=None):
-    return accuracy_table(predictions, dict.fromkeys(predictions, ratio), EMOTIONS)
+    """Return the rows of the accuracies."""
+    table = accuracy_table(join_predictions(predictions), dict.fromkeys(predictions, ratio))
+    return records(table)

@@ -1,20 +1,20 @@
 """Which runs are analysed."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from omegaconf import DictConfig
 
 from fer_lit import paper
-from fer_lit.analysis.conditions import Condition, Run, group_runs, plain
+from fer_lit.analysis.labels import Condition, Run, group_runs, plain
 from fer_lit.errors import ConfigError
 from fer_lit.runs.earlier import upgraded
 from fer_lit.runs.folder import read_run, read_sweep
-from fer_lit.runs.predictions import read_predictions
+from fer_lit.runs.predictions import join_predictions, read_predictions
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,25 @@ class Selection:
         return self.runs[0].config
 
     @property
+    def classes(self) -> list[str]:
+        """The emotions, in the order of the labels."""
+        return list(self.config.data.classes)
+
+    @cached_property
+    def predictions(self) -> pd.DataFrame:
+        """The predictions of all runs: see `join_predictions`."""
+        runs = {
+            label: {seed: run.predictions for seed, run in one.runs.items()}
+            for label, one in self.conditions.items()
+        }
+        return join_predictions(runs)
+
+    @property
+    def ratios(self) -> dict[str, float | None]:
+        """Tested faces for each face trained on, by condition: see `Condition.ratio`."""
+        return {label: one.ratio for label, one in self.conditions.items()}
+
+    @property
     def missing(self) -> tuple[str, ...]:
         """Names of the paper's conditions that there is no run of, in its order."""
         names = {condition.occlusion.name for condition in self.conditions.values()}
@@ -64,25 +83,21 @@ def select_runs(sweep: str | Sequence[str] | None, output: str, trust: bool = Fa
     folders = [Path(name).expanduser() for name in named or [_latest(Path(output), notes)]]
     found = [run for folder in folders for run in _read(folder, trust)]
     finished = [run for run in found if run["metrics"]]
+    if not finished:
+        shown = f"[{','.join(map(str, folders))}]" if len(folders) > 1 else folders[0]
+        raise ConfigError(f"sweep={shown}: no run in it has finished; {_ADVICE}")
     for run in found:
         if not run["metrics"]:
             reason = run["provenance"].get("error", "it did not finish")
             notes.append(f"{run['folder'].name} is left out: {reason}")
-    if not finished:
-        raise ConfigError(f"sweep={_shown(folders)}: no run in it has finished; {_ADVICE}")
     runs = _readable(finished, notes)
     _refuse_other_data(runs)
     conditions, repeated = group_runs(runs)
-    notes += [*repeated, *_notes_on_tests(conditions), *_notes_on_splits(conditions)]
+    notes += [*repeated, *_notes_on(conditions)]
     return Selection(tuple(folders), conditions, tuple(notes))
 
 
 _ADVICE = "train them with: python train.py -m occlusion=none,eyes,nose,mouth"
-
-
-def _shown(folders: Sequence[Path]) -> str:
-    names = ",".join(map(str, folders))
-    return f"[{names}]" if len(folders) > 1 else names
 
 
 def _latest(output: Path, notes: list[str]) -> str:
@@ -109,61 +124,51 @@ def _readable(finished: Sequence[Mapping[str, Any]], notes: list[str]) -> list[R
     """Return the runs whose predictions can be read; the last problem is raised if none can."""
     runs, problem = [], None
     for run in finished:
+        config, faces = upgraded(run["config"]), run["metrics"]["faces"]
+        file = "test_predictions.csv" if faces.get("test") else "predictions.csv"
         try:
-            runs.append(_with_predictions(run))
+            predictions = read_predictions(run["folder"] / file, config.data.classes)
         except ConfigError as error:
             problem = error
             notes.append(f"{run['folder'].name} is left out: {error}")
+        else:
+            runs.append(Run(run["folder"], config, run["provenance"], faces, predictions))
     if not runs and problem:
         raise problem
     return runs
 
 
-def _with_predictions(run: Mapping[str, Any]) -> Run:
-    config = upgraded(run["config"])
-    faces = run["metrics"]["faces"]
-    file = "test_predictions.csv" if faces.get("test") else "predictions.csv"
-    predictions = read_predictions(run["folder"] / file, config.data.classes)
-    return Run(run["folder"], config, run["provenance"], faces, predictions)
-
-
-def _notes_on_tests(conditions: Mapping[str, Condition]) -> list[str]:
+def _notes_on(conditions: Mapping[str, Condition]) -> list[str]:
+    notes = []
     tested = [
         label for label, one in conditions.items() if any(r.has_test for r in one.runs.values())
     ]
-    if not tested:
-        return []
-    whose = "" if len(tested) == len(conditions) else f" of {', '.join(tested)}"
-    return [
-        f"accuracy{whose} is that of the test part, which had no say in training; the networks are "
-        "those of the epoch that was best on the validation part"
-    ]
-
-
-def _notes_on_splits(conditions: Mapping[str, Condition]) -> list[str]:
+    if tested:
+        whose = "" if len(tested) == len(conditions) else f" of {', '.join(tested)}"
+        notes.append(
+            f"accuracy{whose} is that of the test part, which had no say in training; the networks "
+            "are those of the epoch that was best on the validation part"
+        )
     same = {label: one for label, one in conditions.items() if one.same_faces and len(one.runs) > 1}
-    if not same:
-        return []
-    official = all(one.protocol == "official" for one in same.values())
-    chance = "the initial head and the order of the batches" if official else "the training"
-    return [
-        f"the seeds of {', '.join(same)} are tested on the same faces, so that their spread is "
-        f"only that of {chance}: there is no interval over seeds; accuracies, their intervals over "
-        "faces and paired tests are those of the lowest seed's network"
-    ]
+    if same:
+        official = all(one.protocol == "official" for one in same.values())
+        chance = "the initial head and the order of the batches" if official else "the training"
+        notes.append(
+            f"the seeds of {', '.join(same)} are tested on the same faces, so that their spread is "
+            f"only that of {chance}: there is no interval over seeds; accuracies, their intervals "
+            "over faces and paired tests are those of the lowest seed's network"
+        )
+    return notes
 
 
 def _refuse_other_data(runs: Sequence[Run]) -> None:
-    first = runs[0]
-    for run in runs[1:]:
-        for what, one, other in (
-            ("classes", list(first.config.data.classes), list(run.config.data.classes)),
-            ("data", _data(first), _data(run)),
-        ):
-            if one != other:
+    first, *others = runs
+    for run in others:
+        for what, of in (("classes", lambda one: list(one.config.data.classes)), ("data", _data)):
+            if of(first) != of(run):
                 raise ConfigError(
                     f"sweep: {first.name} and {run.name} cannot be compared, their {what} differ: "
-                    f"{plain(one)} and {plain(other)}; analyse them one at a time"
+                    f"{plain(of(first))} and {plain(of(run))}; analyse them one at a time"
                 )
 
 

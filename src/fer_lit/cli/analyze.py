@@ -1,7 +1,5 @@
 """The command line of `analyze.py`: its options, checked without importing torch."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from omegaconf import OmegaConf

@@ -1,10 +1,4 @@
-"""The command lines: options checked before anything is loaded, and errors of one line.
-
-Hydra composes the configuration and runs the jobs. `cli.train` and `cli.analyze` say what
-is checked.
-"""
-
-from __future__ import annotations
+"""What both command lines share: options checked before anything is loaded, errors of one line."""
 
 import re
 import sys
@@ -28,14 +22,13 @@ def run(
 ) -> None:
     """Check the command line, then run it; exit with a status that is not 0 if it fails.
 
-    Args:
-        job: the function that `hydra.main` decorated.
-        conf: absolute folder of the configuration.
-        checked: returns the arguments to run, or raises ConfigError; called where `compose` works.
+    `conf` is absolute. `checked` returns the arguments to run, or raises ConfigError; it is called
+    where `compose` works.
     """
     arguments = sys.argv[1:]
     try:
-        if not any(_is_other_flag(argument) for argument in arguments):
+        # Other flags ask Hydra to show help or the configuration.
+        if not any(a.startswith("-") and a not in ("-m", "--multirun") for a in arguments):
             with errors_in_one_line(), initialize_config_dir(str(conf), version_base="1.3"):
                 sys.argv[1:] = checked(arguments)
         job()
@@ -56,13 +49,8 @@ def errors_in_one_line() -> Iterator[None]:
 def compose_job(config: str, overrides: Sequence[str], groups: Sequence[str]) -> DictConfig:
     """Return the configuration of one job, with its interpolations checked but not replaced.
 
-    Args:
-        config: name of the root configuration.
-        overrides: as typed.
-        groups: what can be chosen in it, for the advice on an unknown option.
-
     Raises:
-        ConfigError: an option is unknown or cannot be read.
+        ConfigError: an option is unknown (the advice knows the `groups`) or cannot be read.
     """
     try:
         cfg = compose(config, list(overrides))
@@ -75,9 +63,7 @@ def compose_job(config: str, overrides: Sequence[str], groups: Sequence[str]) ->
 def sweep_of(config: str, overrides: Sequence[str]) -> list[str]:
     """Return what a configuration sweeps by itself, `hydra.sweeper.params`, as overrides.
 
-    Args:
-        config: name of the root configuration.
-        overrides: as typed, known to be right; those with several values are left out.
+    Of `overrides`, which are right, those with several values are left out.
     """
     fixed = [item.input_line for item in parse(overrides) if not item.is_sweep_override()]
     params = compose(config, fixed, return_hydra_config=True).hydra.sweeper.params
@@ -106,11 +92,6 @@ def refuse_several_values(overrides: Sequence[str], fix: str) -> None:
             raise ConfigError(f"{override.input_line}: {fix}")
 
 
-def _is_other_flag(argument: str) -> bool:
-    """Whether Hydra should do something else than run: show help or the configuration."""
-    return argument.startswith("-") and argument not in ("-m", "--multirun")
-
-
 def _explain(error: Exception, options: Sequence[str]) -> str:
     """Return Hydra's error as one line that names the option and the fix."""
     text = str(error)
@@ -136,9 +117,7 @@ def _options(config: str, overrides: Sequence[str], groups: Sequence[str]) -> li
 
 
 def _dotted(options: dict, prefix: str) -> list[str]:
-    names = []
+    names = [f"{prefix}{key}" for key in options]
     for key, value in options.items():
-        names.append(f"{prefix}{key}")
-        if isinstance(value, dict):
-            names += _dotted(value, f"{prefix}{key}.")
+        names += _dotted(value, f"{prefix}{key}.") if isinstance(value, dict) else []
     return names

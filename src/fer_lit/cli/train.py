@@ -1,7 +1,5 @@
 """The command line of `train.py`: every job checked before the first one starts, and the demo."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Sequence
 
@@ -32,7 +30,9 @@ def checked(arguments: Sequence[str]) -> list[str]:
     if swept:
         configs = _compose_jobs(swept + overrides, multirun=True)
     if not _have_faces(configs):
-        overrides = _demo(swept + overrides)
+        parsed = zip(swept + overrides, parse(swept + overrides), strict=True)
+        kept = [text for text, item in parsed if item.key_or_group not in _PHOTOGRAPHS_ONLY]
+        overrides = ["experiment=demo", *kept]
         _compose_jobs(overrides, multirun=bool(flags))
         _announce_demo()
     elif replaced:
@@ -46,7 +46,12 @@ def _compose_jobs(overrides: list[str], multirun: bool) -> list[DictConfig]:
     if not multirun:
         refuse_several_values(overrides, "several values need -m (--multirun)")
     jobs = BasicSweeper.split_arguments(parse(overrides), max_batch_size=None)[0]
-    return [_compose(job) for job in jobs]
+    configs = []
+    for job in jobs:
+        configs.append(compose_job("config", job, _GROUPS))
+        OmegaConf.resolve(configs[-1])
+        check(configs[-1])
+    return configs
 
 
 def _sweep_of_experiment(overrides: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -63,13 +68,6 @@ def _sweep_of_experiment(overrides: Sequence[str]) -> tuple[list[str], list[str]
     return holding, replaced
 
 
-def _compose(overrides: Sequence[str]) -> DictConfig:
-    cfg = compose_job("config", overrides, _GROUPS)
-    OmegaConf.resolve(cfg)
-    check(cfg)
-    return cfg
-
-
 def _have_faces(configs: Sequence[DictConfig]) -> bool:
     """Whether the faces that the jobs want are there, fetched if they must and may be."""
     logging.basicConfig(format="%(message)s", level=logging.INFO)
@@ -83,13 +81,6 @@ def _refuse_single_taps(overrides: Sequence[str]) -> None:
         group, _, block = item.key_or_group.rpartition(".")
         if group == "model.taps":
             raise old_form({block: item.value()})
-
-
-def _demo(overrides: Sequence[str]) -> list[str]:
-    """Return the overrides of the demo: those given, but for the ones about photographs."""
-    parsed = zip(overrides, parse(overrides), strict=True)
-    kept = [text for text, item in parsed if item.key_or_group not in _PHOTOGRAPHS_ONLY]
-    return ["experiment=demo", *kept]
 
 
 def _announce_demo() -> None:

@@ -33,8 +33,7 @@ _RULES = (
 class Augmentation:
     """Random reflection, translation and scale of the training faces.
 
-    The values of the configuration `matlab` are those of MATLAB's transfer learning example
-    (`imageDataAugmenter`), with one scale for both axes.
+    `matlab` is MATLAB's transfer learning example, with one scale for both axes.
 
     Attributes:
         flip: probability of a left-right reflection, 0–1.
@@ -62,12 +61,10 @@ class Augmentation:
         return asdict(self)
 
     def draw(self, view: int, count: int) -> Tensor:
-        """Draw a view of `count` faces.
+        """Draw a view of some faces: float32, (count, 4).
 
-        Returns:
-            float32, (count, 4): reflection (1 or -1), shift in x and in y (a share of the half
-            width, positive to the right and down), scale. View 0 is the face as it is. Row i
-            depends only on (`seed`, `view`, i).
+        Reflection (1 or -1), shift in x and in y (a share of the half width, positive to the right
+        and down), scale. View 0 is the face as it is. Row i depends only on (`seed`, `view`, i).
         """
         import torch
 

@@ -1,7 +1,5 @@
 """Occluded faces, split and in batches, as the network sees them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -27,8 +25,7 @@ class Batch(NamedTuple):
 
     Attributes:
         inputs: pixels, float32, (B, 1, S, S), 0–255; or their features, tap → float32,
-            (B, channels, grid, grid). Where V views of the faces are to be averaged, they follow
-            one another: V·B in place of B.
+            (B, channels, grid, grid). V views to be averaged follow one another: V·B in place of B.
         labels: int64, (B,).
     """
 
@@ -43,12 +40,7 @@ class FaceDataModule(L.LightningDataModule):
     they are turned into pixels there, or into stored features where there is a `bank`.
 
     Args:
-        faces: all faces.
-        occlusion: covers the same band in every face.
-        augmentation: what the views that train draw from.
         image_size: height and width of the network's input in pixels.
-        split: which faces train, validate and test.
-        batch_size: faces in a batch.
         views: number of random views that training cycles through: epoch e trains on view
             1 + e mod `views`. 0 trains on the faces as they are. `None` is a new view every epoch.
             A sequence names the views to cycle through.
@@ -67,10 +59,8 @@ class FaceDataModule(L.LightningDataModule):
         test_views: Sequence[int] = (0,),
     ):
         super().__init__()
-        self.faces = faces
-        self.occlusion = occlusion
+        self.faces, self.occlusion, self.split = faces, occlusion, split
         self.batch_size = batch_size
-        self.split = split
         self.views = FaceViews(occlude(faces.pixels, occlusion), augmentation, image_size)
         self.bank: FeatureBank | None = None
         self._cycle = _numbered(views) if augmentation.changes_faces else (0,)
@@ -79,22 +69,17 @@ class FaceDataModule(L.LightningDataModule):
 
     def training_view(self, epoch: int) -> int:
         """Return the view that an epoch (0, 1, …) trains on."""
-        if self._cycle is None:
-            return 1 + epoch
-        return self._cycle[epoch % len(self._cycle)]
+        return 1 + epoch if self._cycle is None else self._cycle[epoch % len(self._cycle)]
 
     def needed_views(self, epochs: int) -> dict[int, np.ndarray]:
         """Return which faces are seen in which view by a training of so many epochs."""
         training = {self.training_view(epoch) for epoch in range(epochs)}
         held_out = [self.split.validation, self.split.test]
-        return {
-            view: np.sort(
-                np.concatenate(
-                    [self.split.train] * (view in training) + held_out * (view in self._test_views)
-                )
-            )
-            for view in sorted(training.union(self._test_views))
-        }
+        needed = {}
+        for view in sorted(training.union(self._test_views)):
+            trains, tests = view in training, view in self._test_views
+            needed[view] = np.sort(np.concatenate([self.split.train] * trains + held_out * tests))
+        return needed
 
     def train_dataloader(self) -> DataLoader:
         """Training faces, shuffled."""
@@ -112,9 +97,7 @@ class FaceDataModule(L.LightningDataModule):
         """Test faces in ascending order."""
         return self._in_order(self.split.test)
 
-    def predict_dataloader(self) -> DataLoader:
-        """Validation faces in ascending order."""
-        return self.val_dataloader()
+    predict_dataloader = val_dataloader
 
     def on_after_batch_transfer(self, batch: Tensor, dataloader_idx: int) -> Batch:
         """Turn indices on the device, int64 (B,), into what the network is given."""
@@ -122,8 +105,7 @@ class FaceDataModule(L.LightningDataModule):
         views = [self.training_view(self.trainer.current_epoch)] if training else self._test_views
         read = self.bank.read if self.bank else self.views
         inputs = _one_after_another([read(batch, view) for view in views])
-        if self._labels.device != batch.device:
-            self._labels = self._labels.to(batch.device)
+        self._labels = self._labels.to(batch.device)
         return Batch(inputs, self._labels[batch])
 
     def _in_order(self, faces: np.ndarray) -> DataLoader:

@@ -1,14 +1,13 @@
 """Photographs to a `FaceSet`: decoded once, and kept in the cache."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import logging
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from filelock import FileLock
@@ -28,17 +27,12 @@ def load_photographs(root: Path, classes: Sequence[str], on_bad_image: str) -> F
     """Return the photographs of `classes` below `root` (see `listing.list_photographs`).
 
     They are decoded once; the array is kept below the cache folder `faces` and memory-mapped. Any
-    change of the files (names, sizes, times), the classes or `on_bad_image` makes a new array. One
-    line is logged with the numbers of faces, blank faces and duplicates.
+    change of the files (names, sizes, times), the classes or `on_bad_image` makes a new array.
 
     Pictures are turned as their EXIF orientation says, become grey by ITU-R 601 luma (Pillow's
     `convert("L")`) and, if they are not 48x48, are resized by Pillow's antialiased bilinear filter,
-    which does not overshoot; the aspect ratio is not kept.
-
-    Args:
-        root: folder, or FER-2013's CSV file.
-        classes: emotions, in the order of the labels.
-        on_bad_image: `error`, or `skip` to leave out pictures and CSV rows that cannot be decoded.
+    which does not overshoot; the aspect ratio is not kept. With `on_bad_image=skip`, pictures and
+    CSV rows that cannot be decoded are left out.
 
     Raises:
         ConfigError: nothing there, a class without photographs, or a bad picture and no `skip`.
@@ -50,12 +44,10 @@ def load_photographs(root: Path, classes: Sequence[str], on_bad_image: str) -> F
         with FileLock(folder.with_suffix(".lock")):
             cached = _read(folder, classes)  # another process may have been first
             if cached is None:
-                faces, report = _decode(listing, classes, on_bad_image)
-                _write(folder, faces, report)
+                _write(folder, *_decode(listing, classes, on_bad_image))
                 cached = _read(folder, classes)
-    faces, report = cached
-    _log(faces, report)
-    return faces
+    _log(*cached)
+    return cached[0]
 
 
 def _key(listing: Listing, classes: Sequence[str], on_bad_image: str) -> str:
@@ -74,34 +66,30 @@ def _read(folder: Path, classes: Sequence[str]) -> tuple[FaceSet, dict] | None:
         pixels = np.load(folder / "pixels.npy", mmap_mode="r", allow_pickle=False)
         if pixels.shape != (len(kept["names"]), SIZE, SIZE) or pixels.dtype != np.uint8:
             return None
-        faces = FaceSet(
-            pixels=pixels,
-            labels=np.array(kept["labels"], dtype=np.int64),
-            names=tuple(kept["names"]),
-            parts=tuple(kept["parts"]),
-            classes=tuple(classes),
-            origin="photographs",
-            source=kept["source"],
-        )
-        return faces, kept["report"]
+        return _face_set(pixels, classes, kept), kept["report"]
     except (OSError, ValueError, KeyError, TypeError, EOFError):
         return None
 
 
-def _write(folder: Path, faces: FaceSet, report: dict) -> None:
+def _face_set(pixels: np.ndarray, classes: Sequence[str], kept: Mapping[str, Any]) -> FaceSet:
+    return FaceSet(
+        pixels=pixels,
+        labels=np.array(kept["labels"], dtype=np.int64),
+        names=tuple(kept["names"]),
+        parts=tuple(kept["parts"]),
+        classes=tuple(classes),
+        origin="photographs",
+        source=kept["source"],
+    )
+
+
+def _write(folder: Path, pixels: np.ndarray, kept: Mapping[str, Any]) -> None:
     """Write `folder`, which appears whole or not at all. Call with its lock held."""
-    kept = {
-        "names": faces.names,
-        "parts": faces.parts,
-        "labels": faces.labels.tolist(),
-        "source": faces.source,
-        "report": report,
-    }
     partial = folder.with_suffix(".partial")
     shutil.rmtree(partial, ignore_errors=True)  # left by a process that was killed
     partial.mkdir()
     try:
-        np.save(partial / "pixels.npy", faces.pixels)
+        np.save(partial / "pixels.npy", pixels)
         (partial / "faces.json").write_text(json.dumps(kept), encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)  # there only if it is damaged
         partial.rename(folder)
@@ -109,26 +97,25 @@ def _write(folder: Path, faces: FaceSet, report: dict) -> None:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _decode(listing: Listing, classes: Sequence[str], on_bad_image: str) -> tuple[FaceSet, dict]:
-    """Decode everything listed; return the faces and what is reported about them."""
+def _decode(listing: Listing, classes: Sequence[str], on_bad_image: str) -> tuple[np.ndarray, dict]:
+    """Decode everything listed; return the pixels and what is kept with them."""
+    source = str(listing.csv or listing.root)
     rows = decode_csv(listing.csv, classes) if listing.csv else decode_pictures(listing)
     with closing(rows):
         good, bad = _separate(rows, listing.root, on_bad_image)
     for label, emotion in enumerate(classes):
         if not any(row.label == label for row in good):
             left = f"{len(bad):,} left out as broken" if bad else "no row has its code"
-            where = listing.csv or listing.root
-            raise ConfigError(f"data.classes: no photographs of {emotion!r} in {where} ({left})")
-    faces = FaceSet(
-        pixels=np.stack([row.pixels for row in good]),
-        labels=np.array([row.label for row in good], dtype=np.int64),
-        names=tuple(row.name for row in good),
-        parts=tuple(row.part for row in good),
-        classes=tuple(classes),
-        origin="photographs",
-        source=str(listing.csv or listing.root),
-    )
-    report = {
+            raise ConfigError(f"data.classes: no photographs of {emotion!r} in {source} ({left})")
+    pixels = np.stack([row.pixels for row in good])
+    kept: dict[str, Any] = {
+        "names": [row.name for row in good],
+        "parts": [row.part for row in good],
+        "labels": [row.label for row in good],
+        "source": source,
+    }
+    faces = _face_set(pixels, classes, kept)
+    kept["report"] = {
         "blank": faces.blank,
         "duplicates": faces.duplicates,
         "resized": sum(row.resized for row in good),
@@ -136,7 +123,7 @@ def _decode(listing: Listing, classes: Sequence[str], on_bad_image: str) -> tupl
         "copies": listing.copies,
         "bad": bad,
     }
-    return faces, report
+    return pixels, kept
 
 
 def _separate(

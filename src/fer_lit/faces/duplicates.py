@@ -1,7 +1,5 @@
 """Which faces are the same photograph: pixel for pixel, or nearly so."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,26 +32,21 @@ class Duplicates:
 
     Attributes:
         exact: int64, (N,); faces of one group have equal pixels.
-        near: int64, (N,), from 0 without a gap; a group is joined by exact and near duplicates,
-            so that its first and last may differ more than any two neighbours.
+        near: int64, (N,), from 0 without a gap; a group is joined by exact and near duplicates, so
+            that its first and last may differ more than any two neighbours.
     """
 
     exact: np.ndarray
     near: np.ndarray
 
     def across(self, train: np.ndarray, others: np.ndarray) -> dict[str, int]:
-        """Count the faces whose group is trained on, too.
+        """Return how many of `others` are in a group that is trained on, too; both are indices.
 
-        Args:
-            train: int64, indices of the faces that train.
-            others: int64, indices of faces that do not.
-
-        Returns:
-            `exact`, and `near`, which includes the exact ones: numbers of `others`.
+        `near` includes the `exact` ones.
         """
         return {
             kind: int(np.isin(groups[others], groups[train]).sum())
-            for kind, groups in (("exact", self.exact), ("near", self.near))
+            for kind, groups in vars(self).items()
         }
 
 

@@ -1,7 +1,5 @@
 """A set of faces: the pixels, what each face expresses, and where it came from."""
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property

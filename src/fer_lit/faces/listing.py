@@ -3,8 +3,6 @@
 Needs neither torch nor numpy, so a wrong folder or class is reported before anything is loaded.
 """
 
-from __future__ import annotations
-
 import difflib
 import itertools
 import os
@@ -38,8 +36,6 @@ class Photograph(NamedTuple):
 
     Attributes:
         name: path below the root, with forward slashes.
-        label: index into the classes.
-        part: `train`, `validation`, `test` or `""`.
         size: bytes.
         modified: nanoseconds since 1970.
     """
@@ -78,12 +74,7 @@ def list_photographs(root: Path, classes: Sequence[str], named: str | None = Non
     name, with a twin of the same size one folder up, is left out.
 
     A `fer2013.csv` or `icml_face_data.csv` counts only where there are no pictures in emotion
-    folders. It is not opened here.
-
-    Args:
-        root: a folder, or the CSV file itself.
-        classes: emotions; their order gives the labels.
-        named: what to call `root` in messages, such as `data.root=faces`.
+    folders. It is not opened here. Messages call the root as it is `named`: `data.root=faces`.
 
     Raises:
         ConfigError: no photographs at all, or none of one of the classes.
@@ -182,14 +173,14 @@ def _looked_for(classes: Sequence[str]) -> str:
 
 def _require_classes(classes: Sequence[str], there: dict[str, int | None], named: str) -> None:
     """Raise ConfigError for the first class that is not `there` (number of faces, or None)."""
-    for emotion in classes:
-        if emotion.casefold() in there:
-            continue
-        close = difflib.get_close_matches(emotion.casefold(), there, n=1)
-        hint = f" (did you mean {close[0]}?)" if close else ""
-        names = [name if there[name] is None else f"{name} {there[name]:,}" for name in there]
-        more = f" and {len(names) - 12} more" if len(names) > 12 else ""
-        raise ConfigError(
-            f"data.classes: no photographs of {emotion!r}{hint} in {named}; "
-            f"there are {', '.join(names[:12])}{more}"
-        )
+    missing = next((emotion for emotion in classes if emotion.casefold() not in there), None)
+    if missing is None:
+        return
+    close = difflib.get_close_matches(missing.casefold(), there, n=1)
+    hint = f" (did you mean {close[0]}?)" if close else ""
+    names = [name if count is None else f"{name} {count:,}" for name, count in there.items()]
+    more = f" and {len(names) - 12} more" if len(names) > 12 else ""
+    raise ConfigError(
+        f"data.classes: no photographs of {missing!r}{hint} in {named}; "
+        f"there are {', '.join(names[:12])}{more}"
+    )

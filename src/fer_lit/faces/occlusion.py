@@ -1,7 +1,6 @@
 """Occlusions: a band of pixels in every face, and what fills it."""
 
-from __future__ import annotations
-
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -12,11 +11,33 @@ from fer_lit.errors import ConfigError
 from fer_lit.faces.face_set import SIZE
 from fer_lit.limits import Rule, check_rules, name, one_of, whole
 
-FILLS = ("noise", "black", "gray", "mean", "blur")
 BLUR_SIGMA = 4.0
 """Standard deviation of the blur in pixels: enough to dissolve an eye, which is about 8 wide."""
 _CHUNK = 2048  # faces occluded at a time, which bounds the memory of noise and blur to 20 MB
 
+
+def _noise(faces: np.ndarray, noise: np.random.Generator) -> np.ndarray:
+    return noise.integers(0, 256, size=faces.shape, dtype=np.uint8)
+
+
+def _blur(faces: np.ndarray, noise: np.random.Generator) -> np.ndarray:
+    blurred = gaussian_filter(faces.astype(np.float32), (0, BLUR_SIGMA, BLUR_SIGMA))
+    return np.rint(blurred).astype(np.uint8)
+
+
+def _mean(faces: np.ndarray, noise: np.random.Generator) -> np.ndarray:
+    level = np.rint(faces.mean(axis=(1, 2), keepdims=True)).astype(np.uint8)
+    return np.broadcast_to(level, faces.shape)
+
+
+FILLS: dict[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] = {
+    "noise": _noise,
+    "black": lambda faces, noise: np.zeros_like(faces),
+    "gray": lambda faces, noise: np.full_like(faces, 128),
+    "mean": _mean,
+    "blur": _blur,
+}
+"""What a band would show if it covered the whole of each face, uint8, (N, 48, 48), by name."""
 
 _SIDES = ("top", "height", "left", "width")
 _RULES = (
@@ -33,16 +54,10 @@ class Occlusion:
 
     Attributes:
         name: what runs and tables call it.
-        top: first covered row, 0-based.
-        height: covered rows.
-        left: first covered column, 0-based.
-        width: covered columns.
+        top: first covered row, 0-based; `left` likewise the first column.
         fill: `noise` (uniform 0–255), `black` (0), `gray` (128), `mean` (of the face's own pixels)
             or `blur` (Gaussian, `BLUR_SIGMA`).
         noise_seed: with the index of a face it decides the face's noise.
-
-    Raises:
-        ConfigError: the band leaves the face, or the fill is unknown.
     """
 
     name: str
@@ -71,10 +86,9 @@ class Occlusion:
     @property
     def is_papers(self) -> bool:
         """Whether it is the paper's of this name: the same band, filled with noise."""
-        if self.name == "none":
-            return self.fill == "noise" and not self.height
-        band = paper.BANDS.get(self.name), slice(0, SIZE)
-        return self.fill == "noise" and self.band == band
+        bare = self.name == "none" and not self.height
+        papers = bare or self.band == (paper.BANDS.get(self.name), slice(0, SIZE))
+        return self.fill == "noise" and papers
 
     @property
     def identity(self) -> dict:
@@ -83,15 +97,10 @@ class Occlusion:
 
 
 def occlude(pixels: np.ndarray, occlusion: Occlusion) -> np.ndarray:
-    """Cover the band in every face.
+    """Return faces, uint8, (N, 48, 48), with the band covered; those given are not changed.
 
-    Args:
-        pixels: uint8, (N, 48, 48); not changed.
-        occlusion: the band and its fill.
-
-    Returns:
-        uint8, (N, 48, 48). Noise of face i depends only on (`noise_seed`, i): it is cut from an
-        endless stream in which each face owns 48×48 bytes, so neither N nor the band moves it.
+    Noise of face i depends only on (`noise_seed`, i): it is cut from an endless stream in which
+    each face owns 48×48 bytes, so neither N nor the band moves it.
     """
     if occlusion.height == 0 or occlusion.width == 0:
         return pixels
@@ -100,20 +109,6 @@ def occlude(pixels: np.ndarray, occlusion: Occlusion) -> np.ndarray:
     rows, columns = occlusion.band
     for start in range(0, len(pixels), _CHUNK):
         faces = pixels[start : start + _CHUNK]
-        fill = _fill(faces, occlusion.fill, noise)
+        fill = FILLS[occlusion.fill](faces, noise)
         covered[start : start + _CHUNK, rows, columns] = fill[:, rows, columns]
     return covered
-
-
-def _fill(faces: np.ndarray, fill: str, noise: np.random.Generator) -> np.ndarray:
-    """Return what the band would show if it covered the whole of each face."""
-    if fill == "noise":
-        return noise.integers(0, 256, size=faces.shape, dtype=np.uint8)
-    if fill == "blur":
-        blurred = gaussian_filter(faces.astype(np.float32), (0, BLUR_SIGMA, BLUR_SIGMA))
-        return np.rint(blurred).astype(np.uint8)
-    if fill == "mean":
-        level = np.rint(faces.mean(axis=(1, 2), keepdims=True)).astype(np.uint8)
-    else:
-        level = np.uint8({"black": 0, "gray": 128}[fill])
-    return np.broadcast_to(level, faces.shape)

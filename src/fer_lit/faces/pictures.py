@@ -1,7 +1,5 @@
 """Pictures, or the rows of the CSV file, to 48x48 grey pixels, many in parallel."""
 
-from __future__ import annotations
-
 import csv
 import os
 from collections.abc import Iterator, Sequence
@@ -61,8 +59,7 @@ def decode(file: Path) -> tuple[np.ndarray, bool, bool]:
     """Return a picture as uint8 (48, 48), whether it was resized, and whether it had colours.
 
     Raises:
-        ValueError: more than 8 bits per pixel, which Pillow would clip.
-        Exception: whatever Pillow raises for a file that is broken.
+        ValueError: more than 8 bits per pixel, which Pillow would clip; or what Pillow raises.
     """
     grey, greyed = _read_grey(file)
     resized = grey.size != (SIZE, SIZE)

@@ -1,7 +1,5 @@
 """Which faces train a network, which validate it, and which are left for the end."""
 
-from __future__ import annotations
-
 import logging
 from collections import Counter
 from dataclasses import dataclass
@@ -30,8 +28,7 @@ class Split:
     @property
     def counts(self) -> dict[str, int]:
         """Number of faces of each part; without test faces there is no `test`."""
-        parts = {"train": self.train, "validation": self.validation, "test": self.test}
-        return {name: len(part) for name, part in parts.items() if name != "test" or len(part)}
+        return {part: len(own) for part, own in vars(self).items() if part != "test" or len(own)}
 
 
 def split_faces(faces: FaceSet, protocol: str, validation: float, test: float, seed: int) -> Split:
@@ -63,18 +60,16 @@ def split_faces(faces: FaceSet, protocol: str, validation: float, test: float, s
 
 
 def _divide_faces(faces: FaceSet, validation: float, test: float, seed: int) -> Split:
-    tested: np.ndarray = np.array([], np.int64)
-    try:
-        train, validating = train_test_split(
-            np.arange(len(faces)), test_size=validation, stratify=faces.labels, random_state=seed
+    def draw(among: np.ndarray, size: float) -> list[np.ndarray]:
+        return train_test_split(
+            among, test_size=size, stratify=faces.labels[among], random_state=seed
         )
+
+    tested = np.array([], np.int64)
+    try:
+        train, validating = draw(np.arange(len(faces)), validation)
         if test:
-            train, tested = train_test_split(
-                train,
-                test_size=round(test * len(faces)),
-                stratify=faces.labels[train],
-                random_state=seed,
-            )
+            train, tested = draw(train, round(test * len(faces)))
     except ValueError as error:
         shares = f"data.split.validation={validation}"
         if test:
@@ -113,9 +108,7 @@ def _divide_groups(faces: FaceSet, validation: float, test: float, seed: int) ->
 def _official(faces: FaceSet) -> Split:
     found = Counter(faces.parts)
     if not {"train", "validation"} <= set(found) <= {"train", "validation", "test"}:
-        there = {
-            part or "without a part": count for part, count in sorted(found.items(), reverse=True)
-        }
+        there = {part or "without a part": found[part] for part in sorted(found, reverse=True)}
         raise ConfigError(
             "data.split.protocol=official: needs faces in the parts train and validation, and none "
             f"without a part; found {_describe(there)}; data.split.protocol=paper or grouped draw "

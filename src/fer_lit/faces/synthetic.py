@@ -7,8 +7,6 @@ all other rows, whatever they express. So hiding the mouth must cost the most ac
 the nose nearly none.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace as Values
@@ -103,13 +101,7 @@ _RULES = (Rule("count", *whole(20)), Rule("seed", *whole(0)))
 
 @dataclass(frozen=True)
 class DrawnFaces:
-    """The source of faces that the program draws.
-
-    Attributes:
-        classes: emotions that can be drawn, in the order of the labels.
-        count: number of faces, 20 or more.
-        seed: 0 or more.
-    """
+    """The source of faces that the program draws: see `draw_faces`; `count` is 20 or more."""
 
     classes: Sequence[str]
     count: int
@@ -124,7 +116,7 @@ class DrawnFaces:
         return True
 
     def load(self) -> FaceSet:
-        """Return the faces: see `draw_faces`."""
+        """Return the faces."""
         return draw_faces(self.classes, self.count, self.seed)
 
 
@@ -141,15 +133,8 @@ def check_drawable(classes: Sequence[str]) -> None:
 def draw_faces(classes: Sequence[str], count: int, seed: int) -> FaceSet:
     """Draw `count` faces whose emotions take turns, so that all are equally frequent (within one).
 
-    Face i depends only on `seed`, i and its emotion: `count` only says how many there are.
-
-    Args:
-        classes: any of angry, disgust, fear, happy, neutral, sad, surprise; labels index this list.
-        count: number of faces in all.
-        seed: 0 or more.
-
-    Returns:
-        Pixels uint8 (count, 48, 48), names `synthetic/000123`, every part `""`.
+    Face i depends only on `seed`, i and its emotion: `count` only says how many there are. Emotions
+    are among angry, disgust, fear, happy, neutral, sad and surprise; the names `synthetic/000123`.
 
     Raises:
         ConfigError: an emotion that cannot be drawn.
@@ -176,13 +161,11 @@ def _draw(seed: int, start: int, emotions: list[str]) -> np.ndarray:
     traits, noise = _draw_traits(seed, range(start, start + len(emotions)))
     x, y = _face_coordinates(traits)
     canvas = np.broadcast_to(traits.background, x.shape).copy()
-    _paint_head(canvas, x, y, traits)
-    _paint_nose(canvas[:, NOSE], x[:, NOSE], y[:, NOSE], traits)
     expression = _express(traits, emotions)
+    _paint_head(canvas, x, y, traits)
     # Painting on the rows of a band alone keeps each part inside its band in every pose.
-    _paint_eye(canvas[:, EYES], x[:, EYES], y[:, EYES], traits, expression, side=-1)
-    _paint_eye(canvas[:, EYES], x[:, EYES], y[:, EYES], traits, expression, side=1)
-    _paint_mouth(canvas[:, MOUTH], x[:, MOUTH], y[:, MOUTH], traits, expression)
+    for rows, paint in ((NOSE, _paint_nose), (EYES, _paint_eyes), (MOUTH, _paint_mouth)):
+        paint(canvas[:, rows], x[:, rows], y[:, rows], traits, expression)
     return _photograph(canvas, traits, noise)
 
 
@@ -246,7 +229,7 @@ def _paint_head(canvas: np.ndarray, x: np.ndarray, y: np.ndarray, t: Values) -> 
     _paint(canvas, np.maximum(fringe, hair), t.hair)
 
 
-def _paint_nose(canvas: np.ndarray, x: np.ndarray, y: np.ndarray, t: Values) -> None:
+def _paint_nose(canvas: np.ndarray, x: np.ndarray, y: np.ndarray, t: Values, _: Values) -> None:
     tip = t.nose_length
     bridge = np.maximum(np.abs(x - t.nose_side * (0.7 + 0.12 * (y + 4))) - 0.45, y - tip)
     _paint(canvas, np.maximum(bridge, -4 - y), t.skin - 0.6 * t.nose_shadow)
@@ -254,19 +237,19 @@ def _paint_nose(canvas: np.ndarray, x: np.ndarray, y: np.ndarray, t: Values) -> 
     _paint(canvas, _ellipse(np.abs(x) - 0.55 * t.nose_width, y - tip - 0.1, 0.7, 0.6), 40.0)
 
 
-def _paint_eye(
-    canvas: np.ndarray, x: np.ndarray, y: np.ndarray, t: Values, e: Values, side: int
-) -> None:
-    """One eye and its brow; side -1 is the left of the picture."""
-    x, y = side * x - t.eye_distance, y + 7.2  # from here x grows outwards
-    white = _ellipse(x, y, t.eye_width, e.eye_opening)
-    _paint(canvas, white - 0.45, t.skin - 70)
-    _paint(canvas, white, np.minimum(t.skin + 55, 235))
-    _paint(canvas, np.maximum(_ellipse(x - side * t.gaze, y, 1.45, 1.45), white), t.iris)
-    along = x / t.brow_half_length
-    middle = -3.7 - e.brow_lift - e.brow_slope * along + t.brow_arch * (along**2 - 0.5)
-    brow = np.maximum(np.abs(y - middle) - t.brow_thickness, np.abs(x) - t.brow_half_length)
-    _paint(canvas, brow, 0.75 * np.minimum(t.hair, t.skin))
+def _paint_eyes(canvas: np.ndarray, x: np.ndarray, y: np.ndarray, t: Values, e: Values) -> None:
+    """The eyes and their brows: first that on the left of the picture."""
+    y = y + 7.2
+    for side in (-1, 1):
+        out = side * x - t.eye_distance  # x that grows outwards
+        white = _ellipse(out, y, t.eye_width, e.eye_opening)
+        _paint(canvas, white - 0.45, t.skin - 70)
+        _paint(canvas, white, np.minimum(t.skin + 55, 235))
+        _paint(canvas, np.maximum(_ellipse(out - side * t.gaze, y, 1.45, 1.45), white), t.iris)
+        along = out / t.brow_half_length
+        middle = -3.7 - e.brow_lift - e.brow_slope * along + t.brow_arch * (along**2 - 0.5)
+        brow = np.maximum(np.abs(y - middle) - t.brow_thickness, np.abs(out) - t.brow_half_length)
+        _paint(canvas, brow, 0.75 * np.minimum(t.hair, t.skin))
 
 
 def _paint_mouth(canvas: np.ndarray, x: np.ndarray, y: np.ndarray, t: Values, e: Values) -> None:

@@ -1,7 +1,5 @@
 """What the network sees: view k of face i, as the network's input, by one resampling."""
 
-from __future__ import annotations
-
 from functools import lru_cache
 
 import numpy as np
@@ -15,12 +13,8 @@ class FaceViews:
     """Turns indices of faces into the network's input, on the device of the indices.
 
     View 0 is the face as it is, views 1, 2, … are random augmentations of it. A result depends
-    only on the face, the view and the augmentation, never on the rest of the batch.
-
-    Args:
-        pixels: uint8, (N, 48, 48), occluded already.
-        augmentation: what views 1, 2, … draw from.
-        image_size: height and width of the network's input in pixels.
+    only on the face, the view and the augmentation, never on the rest of the batch. `pixels`,
+    uint8, (N, 48, 48), are occluded already; `image_size` is the side of the input in pixels.
     """
 
     def __init__(self, pixels: np.ndarray, augmentation: Augmentation, image_size: int):
@@ -33,14 +27,8 @@ class FaceViews:
         return len(self._pixels)
 
     def __call__(self, indices: Tensor, view: int) -> Tensor:
-        """Return view `view` of the faces: float32, (B, 1, image_size, image_size), 0–255.
-
-        Args:
-            indices: int64, (B,).
-            view: 0 or more.
-        """
-        if self._pixels.device != indices.device:
-            self._pixels = self._pixels.to(indices.device)
+        """Return faces, int64, (B,), in a view: float32, (B, 1, image_size, image_size), 0–255."""
+        self._pixels = self._pixels.to(indices.device)
         draws = self._draws(view, indices.device)[indices]
         return resample(self._pixels[indices], draws, self.image_size)
 
@@ -49,18 +37,11 @@ class FaceViews:
 
 
 def resample(faces: Tensor, draws: Tensor, size: int) -> Tensor:
-    """Apply the draws and enlarge to the network's input, in one bilinear resampling.
+    """Return uint8 faces, (B, H, W), resampled once: float32, (B, 1, size, size), 0–255.
 
     Nothing is rotated, so rows and columns are resampled apart: by a matrix from the left and one
-    from the right. This is `grid_sample` but for rounding, at a seventh of its time on a CPU.
-
-    Args:
-        faces: uint8, (B, H, W).
-        draws: float32, (B, 4), see `Augmentation.draw`, on the same device.
-        size: height and width of the result in pixels.
-
-    Returns:
-        float32, (B, 1, size, size), 0–255. What lies outside the face is black, as in MATLAB.
+    from the right. This is bilinear `grid_sample` but for rounding, at a seventh of its time on a
+    CPU. What lies outside the face is black, as in MATLAB. Draws are those of `Augmentation.draw`.
     """
     reflection, shift_x, shift_y, scale = draws.unbind(dim=1)
     height, width = faces.shape[1:]
@@ -70,13 +51,9 @@ def resample(faces: Tensor, draws: Tensor, size: int) -> Tensor:
 
 
 def _weights(slope: Tensor, offset: Tensor, size: int, source: int) -> Tensor:
-    """Return linear interpolation along one axis, (B, size, source), as weights of the pixels.
+    """Return linear interpolation along one axis as weights of the pixels, (B, size, source).
 
-    Args:
-        slope: (B,), and
-        offset: (B,): a place p of the result, -1 to 1, comes from `slope` × p + `offset`.
-        size: pixels of the result.
-        source: pixels of the face.
+    A place p of the result, -1 to 1, comes from `slope` × p + `offset`, both (B,).
     """
     pixels = torch.arange(max(size, source), device=slope.device)
     places = (2 * pixels[:size] + 1) / size - 1

@@ -1,19 +1,16 @@
-"""Whether compiling the backbone pays, and the compiled extractor if it does."""
-
-from __future__ import annotations
+"""Whether compiling the backbone pays, and the compiled reader if it does."""
 
 import copy
 import logging
 import os
 import shutil
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from fer_lit.networks.backbone import Backbone
-from fer_lit.networks.features import extract_features
+from fer_lit.networks.reader import FrozenReader
 
 WORTHWHILE_PIXELS = {"cpu": 2_000 * 224**2, "cuda": 500_000 * 224**2}
 """Input pixels from which compiling saves more time than it costs, by type of device.
@@ -22,64 +19,45 @@ From measurements on a CPU: 20 to 36 s, for twice the speed at 224 pixels and th
 the other conditions of a sweep need no compilation. Estimated on a GPU.
 """
 
-Extractor = Callable[[Tensor], dict[str, Tensor]]
-"""`extract_features` of pixels alone."""
+Read = Callable[[Tensor], dict[str, Tensor]]
+"""Returns the features of pixels, as a `FrozenReader` does."""
 
-_compiled: dict[tuple, Extractor] = {}
+_compiled: dict[tuple, Read] = {}
 
 log = logging.getLogger(__name__)
 
 
-def feature_extractor(
-    backbone: Backbone,
-    taps: Mapping[str, int],
-    arithmetic: torch.dtype,
-    device: torch.device,
-    batch: int,
-    image_size: int,
-    pixels: int,
-) -> Extractor:
-    """Return `extract_features` of pixels alone, compiled if that pays.
+def fastest(reader: FrozenReader, faces: int) -> Read:
+    """Return a compiled reader if that pays for the faces that are to come, else the one given.
 
     A compiled one is kept for the other jobs of a sweep.
-
-    Args:
-        backbone: the network, on `device`.
-        taps: block → grid.
-        arithmetic: dtype the convolutions compute in.
-        device: where.
-        batch: largest number of faces in a batch.
-        image_size: height and width of the input in pixels.
-        pixels: input pixels of all faces to come, which decide whether compiling pays.
     """
-    extract = partial(extract_features, backbone, taps=dict(taps), arithmetic=arithmetic)
-    key = (backbone.digest(), tuple(taps.items()), arithmetic, device, batch, image_size)
+    key = (reader.backbone.digest(), *reader.key[1:])
     if key in _compiled:
         return _compiled[key]
-    if pixels < WORTHWHILE_PIXELS[device.type]:
-        return extract
+    if faces * reader.image_size**2 < WORTHWHILE_PIXELS[reader.device.type]:
+        return reader
     if not shutil.which(os.environ.get("CXX", "g++")):
         log.info("The network is not compiled, which would be twice as fast: no C++ compiler (g++)")
-        return extract
+        return reader
     log.info("Compiling the network, which takes up to a minute and at least doubles its speed")
     _compiled.clear()
-    # Of its own: what is traced must stay where it is, and Lightning moves the backbone about.
-    kept = partial(extract_features, copy.deepcopy(backbone), **extract.keywords)
-    _compiled[key] = _Compiled(kept, batch)
+    _compiled[key] = _Compiled(reader)
     return _compiled[key]
 
 
 class _Compiled:
-    """The compiled extractor, or the given one if compiling it fails at the first batch.
+    """The compiled reader, or the given one if compiling it fails at the first batch.
 
     Its weights are frozen into it: BatchNorm is folded into the convolutions, and weights are
     converted and laid out once instead of for each batch.
     """
 
-    def __init__(self, extract: Extractor, batch: int):
-        self._extract = extract
-        self._batch = batch
-        self._chosen: Extractor | None = None
+    def __init__(self, reader: FrozenReader):
+        # Of its own: what is traced must stay where it is, and Lightning moves the backbone about.
+        self._reader = replace(reader, backbone=copy.deepcopy(reader.backbone))
+        self._batch = reader.batch
+        self._chosen: Read | None = None
 
     @torch.no_grad()  # outside of it nothing is frozen
     def __call__(self, pixels: Tensor) -> dict[str, Tensor]:
@@ -93,7 +71,7 @@ class _Compiled:
 
         # Says that no GPU is found where there is none.
         logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
-        compiled = torch.compile(self._extract, dynamic=False)
+        compiled = torch.compile(self._reader.__call__, dynamic=False)
         try:
             # As an option of `torch.compile` it would come too late: tracing asks for it, too.
             with inductor.patch(freezing=True):
@@ -101,8 +79,7 @@ class _Compiled:
         # Headers or OpenMP may be missing, and inductor passes on whatever its callees raise.
         except Exception as error:
             reason = " ".join(str(error).split())[:200]
-            log.warning(
-                f"Compiling failed, so the network runs uncompiled, which is slower: {reason}"
-            )
-            features, self._chosen = self._extract(pixels), self._extract
+            consequence = "the network runs uncompiled, which is slower"
+            log.warning(f"Compiling failed, so {consequence}: {reason}")
+            features, self._chosen = self._reader(pixels), self._reader
         return features

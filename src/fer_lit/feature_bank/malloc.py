@@ -1,7 +1,5 @@
 """Large blocks of memory that are used again instead of being given back."""
 
-from __future__ import annotations
-
 import ctypes
 import platform
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Files of features: those of one view at one tap, and which of them are there."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 
@@ -11,15 +9,10 @@ from torch import Tensor
 
 
 class StoredFeatures:
-    """Features of one view at one tap on disk, with a map of those present.
+    """Features of one view at one tap on disk, and which of them are present.
 
-    The files are mapped only while something is done with them: mapped pages count as memory of
-    the process.
-
-    Args:
-        stem: path of the two files without `.features.npy` and `.present.npy`.
-        shape: (faces, channels, grid, grid).
-        dtype: of the stored features.
+    `stem` is the path of the two files without `.features.npy` and `.present.npy`. They are mapped
+    only while something is done with them: mapped pages count as memory of the process.
     """
 
     def __init__(self, stem: Path, shape: tuple[int, ...], dtype: np.dtype):

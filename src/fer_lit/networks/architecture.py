@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -34,10 +36,9 @@ class Published:
 
     Attributes:
         file: its name in the cache.
-        algorithm: of the digest: `sha256` or `sha1`.
+        algorithm: `sha256` or `sha1`.
         digest: its beginning, as hex.
-        source: where the file comes from.
-        downloadable: whether `source` is the address of the file itself; else of a page that links
+        downloadable: whether `source` is the address of the file itself, not of a page that links
             to it.
     """
 
@@ -52,10 +53,8 @@ class Architecture(Protocol):
     """What options, layers of maps and stored features ask of a network.
 
     Attributes:
-        name: what runs and messages call it.
         channels: of the output of each block, in the order in which the blocks run.
         stem: the blocks that `model.freeze=stem` leaves as they are.
-        imagenet: the published weights.
         ignored: beginnings of the published names of what is not used, such as classifiers.
         other_networks: names that only the weights of another network have, and the `model=…` that
             reads those.
@@ -84,19 +83,13 @@ def blocks_to(architecture: Architecture, block: str) -> tuple[str, ...]:
     return names[: names.index(block) + 1]
 
 
-def map_side(architecture: Architecture, block: str, image_size: int) -> int:
-    """Return the height and width of a block's output in cells.
+def _layers(architecture: Architecture, block: str) -> Iterator[Layer]:
+    return chain.from_iterable(map(architecture.layers, blocks_to(architecture, block)))
 
-    Args:
-        architecture: the network.
-        block: one of its blocks.
-        image_size: height and width of the input in pixels, 32 or more.
-    """
-    side = image_size
-    for name in blocks_to(architecture, block):
-        for layer in architecture.layers(name):
-            side = layer.side(side)
-    return side
+
+def map_side(architecture: Architecture, block: str, image_size: int) -> int:
+    """Return the side of a block's output in cells for inputs of a side in pixels, 32 or more."""
+    return reduce(lambda side, layer: layer.side(side), _layers(architecture, block), image_size)
 
 
 def cell_centres(architecture: Architecture, block: str, image_size: int) -> list[float]:
@@ -105,31 +98,20 @@ def cell_centres(architecture: Architecture, block: str, image_size: int) -> lis
     In pixels of the input, whose first pixel has its centre at 0.5. Without padding of the same
     size on both sides of every layer, cells do not tile the input evenly (Araujo, Norris & Sim,
     "Computing receptive fields of convolutional neural networks", Distill 2019).
-
-    Args:
-        architecture: the network.
-        block: one of its blocks.
-        image_size: height and width of the input in pixels.
     """
     first, step = 0.5, 1
-    for name in blocks_to(architecture, block):
-        for layer in architecture.layers(name):
-            first += ((layer.kernel - 1) / 2 - layer.padding) * step
-            step *= layer.stride
+    for layer in _layers(architecture, block):
+        first += ((layer.kernel - 1) / 2 - layer.padding) * step
+        step *= layer.stride
     return [first + step * cell for cell in range(map_side(architecture, block, image_size))]
 
 
 def trained_blocks(architecture: Architecture, freeze: str, taps: Iterable[str]) -> tuple[str, ...]:
     """Return the blocks that are trained: those not frozen, as deep as the deepest tap.
 
-    Nothing after it is computed, so nothing after it can learn.
-
-    Args:
-        architecture: the network.
-        freeze: one of `FREEZE`.
-        taps: at least one block.
+    Nothing after it is computed, so nothing after it can learn. `freeze` is one of `FREEZE`.
     """
     names = list(architecture.channels)
-    read = names[: max(map(names.index, taps)) + 1]
     frozen = {"all": names, "stem": architecture.stem, "none": ()}[freeze]
+    read = blocks_to(architecture, max(taps, key=names.index))
     return tuple(name for name in read if name not in frozen)

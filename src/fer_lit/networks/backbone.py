@@ -18,14 +18,12 @@ class Backbone(nn.Module):
     A frozen block has no gradients and is always in eval mode.
 
     Args:
-        architecture: what is known of it.
-        blocks: the modules of all its blocks, by name, in the order in which they run.
+        blocks: the modules of all its blocks, in the order in which they run.
         preprocessing: turns pixels of 0 to 255, (B, 1, H, W) grey or (B, 3, H, W) RGB, into what
             the first block expects; its `repr` says what it does.
 
     Attributes:
         names: of the blocks, in the order in which they run.
-        channels: of the output of each block.
         trained: names of the blocks that are not frozen, in the order of the network.
     """
 
@@ -61,23 +59,13 @@ class Backbone(nn.Module):
     def forward(self, x: Tensor, taps: Iterable[str]) -> dict[str, Tensor]:
         """Return what the tapped blocks put out; nothing after the deepest tap is computed.
 
-        Args:
-            x: (B, 1, H, W) grey or (B, 3, H, W) RGB pixels, float32, 0 to 255.
-            taps: names of blocks.
-
-        Returns:
-            For each tap, in the order of the network, (B, `channels[tap]`, h, w).
+        Pixels are float32, 0 to 255, (B, 1, H, W) grey or (B, 3, H, W) RGB; outputs are
+        (B, `channels[tap]`, h, w), in the order of the network.
         """
         return self._run(0, self.preprocessing(x), taps)
 
     def resume(self, block: str, activation: Tensor, taps: Iterable[str]) -> dict[str, Tensor]:
-        """Go on after `block` from what it put out, as `forward` would have.
-
-        Args:
-            block: the name of the block that gave `activation`.
-            activation: (B, `channels[block]`, h, w).
-            taps: names of later blocks.
-        """
+        """Go on after `block` from its output, (B, `channels[block]`, h, w), to later taps."""
         return self._run(self.names.index(block) + 1, activation, taps)
 
     def _run(self, start: int, x: Tensor, taps: Iterable[str]) -> dict[str, Tensor]:
@@ -113,9 +101,8 @@ class Backbone(nn.Module):
     def trained_state(self) -> dict[str, Tensor]:
         """Return the part of the state dictionary that training changes, statistics included."""
         beginnings = tuple(f"blocks.{name}." for name in self.trained)
-        return {
-            name: value for name, value in self.state_dict().items() if name.startswith(beginnings)
-        }
+        state = self.state_dict()
+        return {name: value for name, value in state.items() if name.startswith(beginnings)}
 
 
 def _digest(state: Mapping[str, Tensor]) -> str:

@@ -1,7 +1,5 @@
 """Layers of the original GoogLeNet that torch has not, or only slowly."""
 
-from __future__ import annotations
-
 from collections import OrderedDict
 
 import torch

@@ -4,12 +4,9 @@ The field numbers are those of Caffe's `caffe.proto`; the encoding is protobuf's
 (https://protobuf.dev/programming-guides/encoding/). Only what weights need is read.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,26 +17,17 @@ from fer_lit.errors import ConfigError
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 
 
-class _LayerFields(NamedTuple):
-    name: int
-    blobs: int
-
-
 # The fields of NetParameter that hold layers, `layer` and the older `layers`, and within them the
-# fields of LayerParameter and V1LayerParameter.
-_LAYERS = {100: _LayerFields(name=1, blobs=7), 2: _LayerFields(name=4, blobs=6)}
+# fields of LayerParameter and V1LayerParameter that are the name and the weights.
+_LAYERS = {100: (1, 7), 2: (4, 6)}
 
 _LEGACY_SHAPE, _DATA, _SHAPE = (1, 2, 3, 4), 5, 7
 
 
 def read_caffemodel(path: Path) -> dict[str, Tensor]:
-    """Read `<layer>.weight` and `<layer>.bias` of every layer that has weights.
+    """Read `<layer>.weight` and `<layer>.bias` of every layer of a NetParameter with weights.
 
-    Args:
-        path: a serialised NetParameter, with fields `layer` or the older `layers`.
-
-    Returns:
-        float32: convolutions (out, in, h, w), linear layers (out, in), biases (out,).
+    All float32: convolutions (out, in, h, w), linear layers (out, in), biases (out,).
 
     Raises:
         ConfigError: the file is cut off or is no such protobuf.
@@ -48,7 +36,7 @@ def read_caffemodel(path: Path) -> dict[str, Tensor]:
     try:
         for field, _, message in _fields(memoryview(path.read_bytes())):
             if field in _LAYERS:
-                tensors.update(_layer(message, _LAYERS[field]))
+                tensors |= _layer(message, *_LAYERS[field])
     except (ValueError, TypeError) as error:
         raise ConfigError(
             f"{path} is no complete Caffe model ({error}): fetch or copy it again"
@@ -58,12 +46,12 @@ def read_caffemodel(path: Path) -> dict[str, Tensor]:
     return tensors
 
 
-def _layer(message: memoryview, numbers: _LayerFields) -> dict[str, Tensor]:
+def _layer(message: memoryview, name_field: int, blobs_field: int) -> dict[str, Tensor]:
     name, blobs = "", []
     for field, _, value in _fields(message):
-        if field == numbers.name:
+        if field == name_field:
             name = str(value, "utf-8")
-        elif field == numbers.blobs:
+        elif field == blobs_field:
             blobs.append(value)
     kinds = zip(("weight", "bias"), blobs, strict=False)
     return {f"{name}.{kind}": _blob(blob) for kind, blob in kinds}
@@ -75,7 +63,7 @@ def _blob(message: memoryview) -> Tensor:
         if field in legacy:
             legacy[field] = value
         elif field == _SHAPE:
-            shape = _dimensions(value)
+            shape = tuple(_dimensions(value))
         elif field == _DATA and kind in (BYTES, FIXED32):
             parts.append(value)
     data = np.frombuffer(b"".join(parts), "<f4").astype(np.float32)
@@ -86,12 +74,10 @@ def _blob(message: memoryview) -> Tensor:
     return torch.from_numpy(data).reshape(shape)
 
 
-def _dimensions(message: memoryview) -> tuple[int, ...]:
-    dimensions: list[int] = []
+def _dimensions(message: memoryview) -> Iterator[int]:
     for field, kind, value in _fields(message):
         if field == 1:
-            dimensions.extend(_varints(value) if kind == BYTES else [value])
-    return tuple(dimensions)
+            yield from _varints(value) if kind == BYTES else [value]
 
 
 def _without_padding(shape: tuple[int, ...]) -> tuple[int, ...]:

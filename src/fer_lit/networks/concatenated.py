@@ -1,7 +1,5 @@
 """Layers on the features of all taps together."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import torch

@@ -27,12 +27,8 @@ class Perceptron:
 
     Standardising (batch statistics in training, running ones after) puts taps of different scale
     on an equal footing; without `affine` the other layers alone are trained. Hidden units are
-    normalised over the batch before their ReLU, and dropped after it.
-
-    Attributes:
-        dropout: share of the features, and of the hidden units, dropped in training, 0 up to but
-            not 1.
-        hidden: number of hidden units; None: a linear head.
+    normalised over the batch before their ReLU, and dropped after it. `dropout` is the share of
+    features and of hidden units; without `hidden` units the head is linear.
     """
 
     dropout: float

@@ -1,7 +1,5 @@
 """What is trained, and how fast."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from torch import nn
@@ -14,16 +12,10 @@ def parameter_groups(
 ) -> list[dict[str, Any]]:
     """Return the parameters to optimise with their learning rates: the head, then deep to early.
 
-    Early blocks know what all pictures have in common, so they have less to learn: discriminative
-    fine-tuning (Howard & Ruder, "Universal language model fine-tuning for text classification",
-    ACL 2018). Blocks without weights, which pool, make no step.
-
-    Args:
-        head: trained at `lr`.
-        backbone: only its trained blocks are optimised.
-        lr: above 0.
-        lr_decay: learning rate of a block, times that of the next deeper one; the deepest trained
-            block has `lr * lr_decay`.
+    The rate is multiplied by `lr_decay` from the head to the deepest trained block and from each to
+    the one before it, since early blocks know what all pictures have in common: discriminative
+    fine-tuning (Howard & Ruder, "Universal language model fine-tuning for text classification", ACL
+    2018). Blocks without weights, which pool, make no step.
     """
     groups = [{"params": list(head.parameters()), "lr": lr}]
     for name in reversed(backbone.trained):

@@ -1,7 +1,5 @@
 """How pixels become what each network was trained on."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

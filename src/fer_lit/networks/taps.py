@@ -1,19 +1,16 @@
 """Taps as they are written, `block/grid`, and as they are used, block → grid."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 from fer_lit.errors import ConfigError
-from fer_lit.limits import suggestion
+from fer_lit.limits import shown, suggestion
 from fer_lit.networks.architecture import Architecture, map_side
 
 
 def parse_taps(written: Sequence[str]) -> dict[str, int]:
     """Return block → height and width of the grid that its output is averaged over.
 
-    Args:
-        written: `inception3b/4`, or a bare `inception5b` for a grid of one cell.
+    An entry is `inception3b/4`, or a bare `inception5b` for a grid of one cell.
 
     Raises:
         ConfigError: no list of taps, an entry that is none, or a block twice.
@@ -22,7 +19,7 @@ def parse_taps(written: Sequence[str]) -> dict[str, int]:
         raise old_form({block: grid for block, grid in written.items() if grid is not None})
     if not isinstance(written, Sequence) or isinstance(written, str) or not written:
         raise ConfigError(
-            f"model.taps={_shown(written)}: must be a list of at least one block, each with the "
+            f"model.taps={shown(written)}: must be a list of at least one block, each with the "
             "side of its grid, such as [inception5b/1]"
         )
     taps: dict[str, int] = {}
@@ -69,7 +66,3 @@ def check_taps(written: Sequence[str], architecture: Architecture, image_size: i
                 f"model.taps: {block}/{grid}: the grid must be a whole number from 1 to {side}, "
                 f"the side of that block's map at data.image_size={image_size}"
             )
-
-
-def _shown(value: object) -> str:
-    return "null" if value is None else str(value)

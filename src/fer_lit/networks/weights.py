@@ -1,7 +1,5 @@
 """Where the weights of a backbone come from: random, published for ImageNet, or a file."""
 
-from __future__ import annotations
-
 import hashlib
 import logging
 import pickle
@@ -30,12 +28,8 @@ def build_backbone(
 ) -> Backbone:
     """Return a frozen backbone; the global random state stays as it was.
 
-    Args:
-        architecture: the network.
-        weights: `imagenet`; or a file, `.safetensors`, `.pth`, `.pt` or `.caffemodel`, with the
-            published names; or None for random ones.
-        download: whether `imagenet` may be fetched if the cache has no file.
-        seed: of random weights.
+    Weights are `imagenet`, fetched if the cache has no file and it may be; a file, `.safetensors`,
+    `.pth`, `.pt` or `.caffemodel`, with the published names; or None for random ones from `seed`.
 
     Raises:
         ConfigError: the weights cannot be had, or are not those of the network.
@@ -65,11 +59,17 @@ def _imagenet_file(architecture: Architecture, download: bool) -> Path:
     published = architecture.imagenet
     path = cache_folder("weights") / published.file
     converted = path.with_suffix(".safetensors")
-    if not path.exists() and converted.exists() and not published.downloadable:
-        return converted
     if not path.exists():
+        if converted.exists() and not published.downloadable:
+            return converted
         _download(architecture, path, download)
-    return _verified(path, published.algorithm, published.digest)
+    found = hashlib.new(published.algorithm, path.read_bytes()).hexdigest()
+    if not found.startswith(published.digest):
+        raise ConfigError(
+            f"{path} is not the published file ({published.algorithm} {found}, not "
+            f"{published.digest}): delete it, or name it as model.weights=FILE if you mean it"
+        )
+    return path
 
 
 def _download(architecture: Architecture, path: Path, allowed: bool) -> None:
@@ -82,9 +82,8 @@ def _download(architecture: Architecture, path: Path, allowed: bool) -> None:
     log.info("Downloading the ImageNet weights of %s (50 MB) from %s to %s", name, source, path)
     try:
         with _timeout(30):
-            torch.hub.download_url_to_file(
-                source, str(path), hash_prefix=architecture.imagenet.digest
-            )
+            digest = architecture.imagenet.digest
+            torch.hub.download_url_to_file(source, str(path), hash_prefix=digest)
     except (OSError, RuntimeError, HTTPException) as error:
         problem = f"could not be downloaded from {source} ({_one_line(error)})"
         raise _unavailable(name, problem, path) from None
@@ -108,44 +107,28 @@ def _unavailable(network: str, problem: str, path: Path) -> ConfigError:
     )
 
 
-def _verified(path: Path, algorithm: str, beginning: str) -> Path:
-    found = hashlib.new(algorithm, path.read_bytes()).hexdigest()
-    if not found.startswith(beginning):
-        raise ConfigError(
-            f"{path} is not the published file ({algorithm} {found}, not {beginning}): delete it, "
-            "or name it as model.weights=FILE if you mean it"
-        )
-    return path
-
-
 def _load(backbone: Backbone, path: Path) -> None:
     found, architecture = _read(path), backbone.architecture
     for name, other in architecture.other_networks.items():
         if name in found:
             raise ConfigError(f"{path}: these look like the weights of {other}: use model={other}")
-    state = {
-        architecture.published_name(name): tensor
-        for name, tensor in backbone.blocks.state_dict().items()
-    }
+    own = backbone.blocks.state_dict()
+    state = {architecture.published_name(name): tensor for name, tensor in own.items()}
+    advice = f"give the published weights of {architecture.name}"
     for name, tensor in state.items():
-        # How many batches BatchNorm once saw changes nothing, and old files lack it.
-        if not name.endswith("num_batches_tracked"):
-            _check(path, architecture.name, name, found.get(name), tensor)
-            tensor.copy_(found[name])
+        if name.endswith("num_batches_tracked"):
+            continue  # changes nothing, and old files lack it
+        if name not in found:
+            raise ConfigError(f"{path}: {name} is missing: {advice}")
+        if found[name].shape != tensor.shape:
+            shapes = f"{tuple(found[name].shape)}, not {tuple(tensor.shape)}"
+            raise ConfigError(f"{path}: {name} has the shape {shapes}: {advice}")
+        tensor.copy_(found[name])
     for name in found:
         if name not in state and not name.startswith(architecture.ignored):
             raise ConfigError(
                 f"{path}: {name} is unknown to {architecture.name}: give its published weights"
             )
-
-
-def _check(path: Path, network: str, name: str, found: Tensor | None, wanted: Tensor) -> None:
-    advice = f"give the published weights of {network}"
-    if found is None:
-        raise ConfigError(f"{path}: {name} is missing: {advice}")
-    if found.shape != wanted.shape:
-        shapes = f"{tuple(found.shape)}, not {tuple(wanted.shape)}"
-        raise ConfigError(f"{path}: {name} has the shape {shapes}: {advice}")
 
 
 def _read(path: Path) -> dict[str, Tensor]:
@@ -193,10 +176,7 @@ def calibrate_batch_norm(backbone: Backbone, pixels: Tensor) -> None:
 
     Each layer sees its input normalised by those before it, as in training. Many faces are taken in
     equal parts of at most 64, whose statistics are averaged. Without BatchNorm nothing happens.
-
-    Args:
-        backbone: normally one with random weights; it leaves in the mode that it came in.
-        pixels: (N, 1, H, W), float32, 0 to 255, on the backbone's device; N at least 1.
+    Pixels are float32, (N, 1, H, W), 0 to 255, on the backbone's device; N is at least 1.
     """
     modes = {module: module.training for module in backbone.modules()}
     # Frozen blocks of a backbone stay in eval mode, where they would learn nothing.

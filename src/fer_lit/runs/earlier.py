@@ -1,7 +1,5 @@
 """Configurations of runs by earlier versions, in the form of this one."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -33,7 +31,7 @@ _SOURCES = {
 def upgraded(config: DictConfig) -> DictConfig:
     """Return the configuration of a run, resolved, with the `_target_`s and taps of this version.
 
-    That of a run by this version is returned as it is, and so are parts that are not there.
+    Parts that are of this version, or not there, stay as they are.
     """
     options: dict[str, Any] = OmegaConf.to_container(config)
     for (*groups, name), value in _DEFAULTS.items():
@@ -41,32 +39,23 @@ def upgraded(config: DictConfig) -> DictConfig:
         for group in groups:
             place = place.setdefault(group, {})
         place.setdefault(name, value)
-    for group, target in (
-        ("occlusion", "fer_lit.faces.occlusion.Occlusion"),
-        ("augmentation", "fer_lit.faces.augmentation.Augmentation"),
-    ):
+    for group in ("occlusion", "augmentation"):
         if group in options:
+            target = f"fer_lit.faces.{group}.{group.capitalize()}"
             options[group] = {"_target_": target} | options[group]
-    _upgrade_model(options["model"])
-    data = options["data"]
-    if "source" not in data and data.get("name") in _SOURCES:
-        target, names = _SOURCES[data["name"]]
-        data["source"] = {"_target_": target, **{name: data.get(name) for name in names}}
-    return OmegaConf.create(options)
-
-
-def _upgrade_model(model: dict[str, Any]) -> None:
+    model, data = options["model"], options["data"]
     if isinstance(model.get("taps"), dict):
         read = {block: grid for block, grid in model["taps"].items() if grid is not None}
         model["taps"] = write_taps(read)
     if "backbone" not in model and model.get("network") in _BACKBONES:
         model["backbone"] = {"_target_": _BACKBONES[model["network"]]}
     if "head" not in model and "dropout" in model:
-        model["head"] = {
-            "_target_": "fer_lit.networks.head.Perceptron",
-            "dropout": model["dropout"],
-            "hidden": model["hidden"],
-        }
+        own = {name: model[name] for name in ("dropout", "hidden")}
+        model["head"] = {"_target_": "fer_lit.networks.head.Perceptron", **own}
     if "schedule" not in model and "scheduler" in model:
         target = f"fer_lit.networks.schedules.{model['scheduler']}"
         model["schedule"] = {"_target_": target, "_partial_": True}
+    if "source" not in data and data.get("name") in _SOURCES:
+        target, names = _SOURCES[data["name"]]
+        data["source"] = {"_target_": target, **{name: data.get(name) for name in names}}
+    return OmegaConf.create(options)

@@ -1,7 +1,5 @@
 """Figures of one run: the faces as the network sees them, the curves, the confusion matrix."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,22 +18,16 @@ FACES_PER_EMOTION = 4
 
 
 def draw_run(folder: Path, data: FaceDataModule, metrics: Mapping[str, Any]) -> None:
-    """Draw `faces.png`, `curves.png` and `confusion_matrix.png` of a finished run.
-
-    Args:
-        folder: where to.
-        data: the run's faces.
-        metrics: the contents of `metrics.json`.
-    """
+    """Draw `faces.png`, `curves.png` and `confusion_matrix.png` from a finished run's metrics."""
     title = f"{metrics['occlusion']}, seed {metrics['seed']}, {metrics['data']} faces"
-    _save(draw_faces(data, title), folder / "faces.png")
-    _save(draw_curves(metrics["epochs"], title), folder / "curves.png")
-    _save(
-        draw_confusion_matrix(
-            np.array(metrics["validation"]["confusion_matrix"]), metrics["classes"], title
-        ),
-        folder / "confusion_matrix.png",
-    )
+    matrix = np.array(metrics["validation"]["confusion_matrix"])
+    for name, figure in (
+        ("faces", draw_faces(data, title)),
+        ("curves", draw_curves(metrics["epochs"], title)),
+        ("confusion_matrix", draw_confusion_matrix(matrix, metrics["classes"], title)),
+    ):
+        with replacing(folder / f"{name}.png") as aside:
+            figure.savefig(aside, dpi=DPI, format="png")
 
 
 def draw_faces(data: FaceDataModule, title: str) -> Figure:
@@ -62,10 +54,9 @@ def draw_faces(data: FaceDataModule, title: str) -> Figure:
 def _sample(data: FaceDataModule, label: int, view: int) -> np.ndarray:
     """Return faces as they are, then the same ones in a view; more faces if that is view 0."""
     train = data.split.train[data.faces.labels[data.split.train] == label]
-    if view == 0:
-        return data.views(torch.from_numpy(train[: 2 * FACES_PER_EMOTION]), 0).cpu().numpy()
-    chosen = torch.from_numpy(train[:FACES_PER_EMOTION])
-    return torch.cat([data.views(chosen, 0), data.views(chosen, view)]).cpu().numpy()
+    views = [0, view] if view else [0]
+    chosen = torch.from_numpy(train[: 2 * FACES_PER_EMOTION // len(views)])
+    return torch.cat([data.views(chosen, one) for one in views]).cpu().numpy()
 
 
 def draw_curves(epochs: list[Mapping[str, Any]], title: str) -> Figure:
@@ -110,8 +101,3 @@ def plot_confusion_matrix(
     axis.set_xlabel("prediction", fontsize=font_size)
     axis.set_ylabel("label", fontsize=font_size)
     return image
-
-
-def _save(figure: Figure, path: Path) -> None:
-    with replacing(path) as aside:
-        figure.savefig(aside, dpi=DPI, format="png")

@@ -1,7 +1,5 @@
 """Run folders: what a run leaves behind, written here and read here."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess
@@ -27,9 +25,6 @@ class RunFolder:
     `config.yaml` (resolved), `provenance.json` (status, versions, digests, seconds),
     `metrics.json`, `metrics.csv` (one row per epoch), `predictions.csv`, with test faces
     `test_predictions.csv`, `checkpoints/`, `figures/`, `train.log`; after a failure `error.txt`.
-
-    Args:
-        path: the folder; it is created.
     """
 
     def __init__(self, path: Path):
@@ -68,17 +63,12 @@ def describe_process() -> dict[str, Any]:
 
 
 def read_run(folder: Path, trust: bool = False) -> dict[str, Any]:
-    """Return a run's `config`, `provenance` and, if it finished, `metrics` (else None).
-
-    Args:
-        folder: of the run.
-        trust: whether its configuration may name classes that are not fer_lit's.
+    """Return a run's `folder`, `config`, `provenance` and, if it finished, `metrics` (else None).
 
     Raises:
-        ConfigError: it names some, and is not trusted.
+        ConfigError: its configuration names classes that are not fer_lit's, without `trust`.
     """
-    metrics = folder / "metrics.json"
-    provenance = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
+    provenance = _read_json(folder / "provenance.json")
     finished = provenance["status"] == "finished"
     config = OmegaConf.load(folder / "config.yaml")
     if not trust:
@@ -87,8 +77,12 @@ def read_run(folder: Path, trust: bool = False) -> dict[str, Any]:
         "folder": folder,
         "config": config,
         "provenance": provenance,
-        "metrics": json.loads(metrics.read_text(encoding="utf-8")) if finished else None,
+        "metrics": _read_json(folder / "metrics.json") if finished else None,
     }
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def read_sweep(folder: Path, trust: bool = False) -> list[dict[str, Any]]:

@@ -1,7 +1,5 @@
 """What a trained network achieved, epoch by epoch."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,15 +12,10 @@ from fer_lit.files import write_csv
 
 
 def rates_of(matrix: Tensor, classes: Sequence[str]) -> dict[str, Tensor]:
-    """Return what follows from a confusion matrix.
+    """Return what follows from a matrix, int64, (classes, classes), rows the label.
 
-    Args:
-        matrix: int64, (classes, classes); rows: the label, columns: the prediction.
-        classes: the emotions.
-
-    Returns:
-        `accuracy`; `macro_f1`, the mean over the emotions that occur as label or prediction;
-        `recall_<emotion>`, 0 without a face; all float32, 0–1; and the `confusion_matrix`.
+    `accuracy`; `macro_f1`, the mean over the emotions that occur as label or prediction;
+    `recall_<emotion>`, 0 without a face; all float32, 0–1; and the `confusion_matrix`.
     """
     right, labels, predictions = matrix.diagonal(), matrix.sum(dim=1), matrix.sum(dim=0)
     occurring = labels + predictions > 0
@@ -37,32 +30,22 @@ def rates_of(matrix: Tensor, classes: Sequence[str]) -> dict[str, Tensor]:
 
 
 class MetricsTable(L.Callback):
-    """Keep `metrics.csv` up to date: one row per epoch, whatever happens later.
-
-    Args:
-        path: the file.
-        data: name of the data, repeated in each row.
-    """
+    """Keep a CSV up to date: one row per epoch, with the data's name, whatever happens later."""
 
     def __init__(self, path: Path, data: str):
-        self._path = path
-        self._data = data
+        self._path, self._data = path, data
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Write the epochs so far."""
-        rows = [
-            {"epoch": number, "data": self._data, **_scalars(epoch)}
-            for number, epoch in enumerate(pl_module.history)
-        ]
+        rows = []
+        for number, epoch in enumerate(pl_module.history):
+            scalars = {name: value for name, value in epoch.items() if not isinstance(value, list)}
+            rows.append({"epoch": number, "data": self._data, **scalars})
         write_csv(self._path, rows)
 
 
 def summarise(history: Sequence[dict[str, Any]], classes: Sequence[str]) -> dict[str, Any]:
-    """Return the last epoch's metrics, the best epoch, and all epochs.
-
-    Args:
-        history: `EmotionClassifier.history`.
-        classes: the emotions.
+    """Return what `EmotionClassifier.history` comes to.
 
     Returns:
         `validation` and `train`: `accuracy`, `macro_f1`, `loss`, `recall` by emotion and
@@ -79,16 +62,10 @@ def summarise(history: Sequence[dict[str, Any]], classes: Sequence[str]) -> dict
     return {**epochs[-1], "best": {"epoch": best, "accuracy": accuracies[best]}, "epochs": epochs}
 
 
-def _scalars(epoch: dict[str, Any]) -> dict[str, float]:
-    return {name: value for name, value in epoch.items() if not isinstance(value, list)}
-
-
 def nested(epoch: dict[str, Any], part: str, classes: Sequence[str]) -> dict[str, Any]:
     """Return the metrics of a part (`train`, `val` or `test`) as `summarise` returns them."""
     return {
-        "accuracy": epoch[f"{part}/accuracy"],
-        "macro_f1": epoch[f"{part}/macro_f1"],
-        "loss": epoch[f"{part}/loss"],
+        **{name: epoch[f"{part}/{name}"] for name in ("accuracy", "macro_f1", "loss")},
         "recall": {emotion: epoch[f"{part}/recall_{emotion}"] for emotion in classes},
         "confusion_matrix": epoch[f"{part}/confusion_matrix"],
     }

@@ -1,122 +1,157 @@
-"""What a network predicted for the faces that validate it."""
-
-from __future__ import annotations
+"""What networks predicted for the faces that they are judged on: frames with one row per face."""
 
 import csv
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from fer_lit.errors import ConfigError
 from fer_lit.faces.face_set import FaceSet
+from fer_lit.files import replacing
 
 _MEND = "; train the run again"
 
 
-@dataclass(frozen=True)
-class Predictions:
-    """The predictions for N photographs.
-
-    Attributes:
-        names: N unique names.
-        labels: int64, (N,), indices of the emotions.
-        probabilities: float64, (N, classes), 0–1.
-    """
-
-    names: tuple[str, ...]
-    labels: np.ndarray
-    probabilities: np.ndarray
-
-    @property
-    def predicted(self) -> np.ndarray:
-        """Index of the most probable emotion, int64, (N,); of equals, the first."""
-        return self.probabilities.argmax(axis=1)
-
-    @property
-    def right(self) -> np.ndarray:
-        """Whether the most probable emotion is the label, bool, (N,)."""
-        return self.predicted == self.labels
-
-
-def read_predictions(path: Path, classes: Sequence[str]) -> Predictions:
-    """Read a run's `predictions.csv` (see `prediction_rows`).
-
-    Probabilities in the file are rounded, so that two can be equal; the emotion that the file gives
-    as the prediction is then raised by one unit in the last place of a float64, and predicted here.
+def prediction_frame(
+    images: Sequence[str],
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    classes: Sequence[str],
+    predicted: np.ndarray | None = None,
+) -> pd.DataFrame:
+    """Return the predictions of one network.
 
     Args:
-        path: the file.
-        classes: the emotions, in the order of the labels.
+        images: N unique names.
+        labels: int, (N,), indices of the emotions.
+        probabilities: float, (N, classes), 0–1.
+        classes: the emotions.
+        predicted: int, (N,); if None, the most probable emotions, of equal ones the first.
+
+    Returns:
+        One row per face: `image`, `label` and `prediction` (categorical, of the classes),
+        `probability_<emotion>`, and `right` (bool).
+    """
+    if predicted is None:
+        predicted = probabilities.argmax(axis=1)
+    return pd.DataFrame(
+        {
+            "image": list(images),
+            "label": pd.Categorical.from_codes(labels, list(classes)),
+            "prediction": pd.Categorical.from_codes(predicted, list(classes)),
+            **dict(zip(probability_columns(classes), np.asarray(probabilities).T, strict=True)),
+            "right": np.asarray(labels) == predicted,
+        }
+    )
+
+
+def write_predictions(
+    path: Path, faces: FaceSet, indices: np.ndarray, probabilities: np.ndarray
+) -> None:
+    """Write, in full precision, probabilities, (N, classes), of the faces at `indices`, (N,)."""
+    images = [faces.names[index] for index in indices]
+    predictions = prediction_frame(images, faces.labels[indices], probabilities, faces.classes)
+    with replacing(path) as aside:
+        predictions.drop(columns="right").to_csv(aside, index=False, lineterminator="\r\n")
+
+
+def read_predictions(path: Path, classes: Sequence[str]) -> pd.DataFrame:
+    """Read a run's `predictions.csv`: see `prediction_frame`.
 
     Raises:
         ConfigError: the file is not there, lacks a column or rows, or a row makes no sense.
     """
-    rows = _read_rows(path, ["image", "label", "prediction", *map(_probability, classes)])
-    index = {emotion: number for number, emotion in enumerate(classes)}
+    columns = probability_columns(classes)
+    found = _read(path, ["image", "label", "prediction", *columns])
+    emotions = f"(emotions: {', '.join(classes)}){_MEND}"
+    for name in ("label", "prediction"):
+        for unknown in found[name][~found[name].isin(classes)]:
+            raise ConfigError(f"{path}: no such emotion: {unknown!r} {emotions}")
     try:
-        labels = np.array([index[row["label"]] for row in rows])
-        stated = np.array([index[row["prediction"]] for row in rows])
-        values = [[float(row[_probability(emotion)]) for emotion in classes] for row in rows]
-    except (KeyError, ValueError) as error:
-        problem = f"no such emotion: {error}" if isinstance(error, KeyError) else error
-        raise ConfigError(f"{path}: {problem} (emotions: {', '.join(classes)}){_MEND}") from error
-    probabilities = np.array(values)
-    _check(path, probabilities, stated)
-    tied = np.flatnonzero(probabilities.argmax(axis=1) != stated)
-    probabilities[tied, stated[tied]] = np.nextafter(probabilities[tied, stated[tied]], 1)
-    return Predictions(tuple(row["image"] for row in rows), labels, probabilities)
+        probabilities = found[columns].to_numpy().astype(float)
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error} {emotions}") from error
+    labels, predicted = (
+        pd.Categorical(found[name], classes).codes for name in ("label", "prediction")
+    )
+    _check(path, probabilities, predicted)
+    return prediction_frame(found["image"], labels, probabilities, classes, predicted)
 
 
-def prediction_rows(
-    faces: FaceSet, indices: np.ndarray, probabilities: np.ndarray
-) -> list[dict[str, Any]]:
-    """Return a row for each predicted face: image, label, prediction, probabilities.
+def probability_columns(classes: Sequence[str]) -> list[str]:
+    """Return the names of the columns of probabilities."""
+    return [f"probability_{emotion}" for emotion in classes]
 
-    Args:
-        faces: all faces.
-        indices: int64, (N,), of the predicted faces.
-        probabilities: float, (N, classes), in the same order.
+
+def join_predictions(runs: Mapping[str, Mapping[int, pd.DataFrame]]) -> pd.DataFrame:
+    """Return the predictions of many runs, condition → seed → `prediction_frame`, in one frame.
+
+    The columns `condition` and `seed` come before theirs; the seeds of a condition are ascending.
     """
-    columns = [*map(_probability, faces.classes)]
-    return [
-        {
-            "image": faces.names[index],
-            "label": faces.classes[faces.labels[index]],
-            "prediction": faces.classes[row.argmax()],
-            **{column: f"{value:.6f}" for column, value in zip(columns, row, strict=True)},
-        }
-        for index, row in zip(indices, probabilities, strict=True)
-    ]
+    frames = {
+        (condition, seed): by_seed[seed]
+        for condition, by_seed in runs.items()
+        for seed in sorted(by_seed)
+    }
+    joined = pd.concat(frames, names=["condition", "seed", None])
+    return joined.reset_index(["condition", "seed"]).reset_index(drop=True)
 
 
-def _probability(emotion: str) -> str:
-    return f"probability_{emotion}"
+def pooled(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Return each photograph once per condition, as the lowest seed that is judged on it has it."""
+    return predictions.drop_duplicates(["condition", "image"])
 
 
-def _read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+def shared_seeds(predictions: pd.DataFrame, conditions: Sequence[str]) -> list[int]:
+    """Return the seeds, ascending, that the conditions have in common, on the same faces."""
+    own = predictions[predictions["condition"].isin(conditions)]
+    seeds = own.groupby("seed").agg(
+        runs=("condition", "nunique"), rows=("image", "size"), images=("image", "nunique")
+    )
+    # As many rows as that only if each run has all images.
+    alike = (seeds["runs"] == len(conditions)) & (seeds["rows"] == seeds["images"] * seeds["runs"])
+    return [int(seed) for seed in seeds.index[alike]]
+
+
+def paired(
+    predictions: pd.DataFrame, conditions: Sequence[str], seeds: Sequence[int]
+) -> pd.DataFrame:
+    """Return who is right about the same photographs, each of which counts once.
+
+    Each photograph is predicted by runs with the same seed, one of their `shared_seeds`, in all
+    conditions.
+
+    Returns:
+        bool, one row per photograph, by name, one column per condition; index `image` and `label`.
+    """
+    own = predictions[predictions["condition"].isin(conditions) & predictions["seed"].isin(seeds)]
+    right = pooled(own).pivot(index=["image", "label"], columns="condition", values="right")
+    return right[list(conditions)]
+
+
+def _read(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file, restval="")
-            found = reader.fieldnames or []
-            missing = [column for column in columns if column not in found]
-            if missing:
-                raise ConfigError(
-                    f"{path}: lacks column {', '.join(missing)} (has {', '.join(found)}){_MEND}"
-                )
-            rows = list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+            header = next(csv.reader(file), [])
+        missing = [column for column in columns if column not in header]
+        if missing:
+            raise ConfigError(
+                f"{path}: lacks column {', '.join(missing)} (has {', '.join(header)}){_MEND}"
+            )
+        # As text: the default parser's floats may be a unit in the last place off.
+        found = pd.read_csv(path, dtype=object, keep_default_na=False, index_col=False)
+    except (OSError, UnicodeDecodeError, csv.Error, pd.errors.ParserError) as error:
         raise ConfigError(f"{path}: not readable ({error}){_MEND}") from error
-    if not rows:
+    if found.empty:
         raise ConfigError(f"{path}: has no faces{_MEND}")
-    return rows
+    return found
 
 
-def _check(path: Path, probabilities: np.ndarray, stated: np.ndarray) -> None:
+def _check(path: Path, probabilities: np.ndarray, predicted: np.ndarray) -> None:
     possible = ((probabilities >= 0) & (probabilities <= 1)).all(axis=1)  # not if NaN
-    highest = probabilities[np.arange(len(stated)), stated] == probabilities.max(axis=1)
+    highest = probabilities[np.arange(len(predicted)), predicted] == probabilities.max(axis=1)
     for holds, problem in (
         (possible, "a probability is not a number from 0 to 1"),
         (highest, "the prediction is not the most probable emotion"),

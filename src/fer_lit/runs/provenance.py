@@ -1,7 +1,5 @@
 """What decided a run's numbers."""
 
-from __future__ import annotations
-
 import logging
 from typing import Any
 
@@ -36,29 +34,16 @@ def describe_run(
         "data_fingerprint": faces.fingerprint,
         "backbone_digest": model.backbone.digest(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
-        "precision": {
-            "head": precision.trainer,
-            "backbone": model.hparams.backbone_arithmetic,
-        },
+        "precision": {"head": precision.trainer, "backbone": model.hparams.backbone_arithmetic},
     }
 
 
 def duplicates_across(protocol: str, faces: FaceSet, split: Split) -> dict[str, int]:
-    """Return how many validation and test faces have duplicates in training; log it in a line.
-
-    Args:
-        protocol: the split protocol's name.
-        faces: all faces.
-        split: their parts.
-
-    Returns:
-        `exact`, and `near`, which includes the exact ones (see `find_duplicates`).
-    """
+    """Return how many held-out faces have duplicates in training (`Duplicates.across`); log it."""
     others = np.concatenate([split.validation, split.test])
     across = find_duplicates(faces).across(split.train, others)
-    parts = [f"{len(split.train):,} train", f"{len(split.validation):,} validate"]
-    if len(split.test):
-        parts.append(f"{len(split.test):,} test")
+    verbs = {"train": "train", "validation": "validate", "test": "test"}
+    parts = [f"{count:,} {verbs[part]}" for part, count in split.counts.items()]
     log.info(
         f"Split {protocol}: {', '.join(parts)}; {across['exact']:,} of the {len(others):,} have an "
         f"exact duplicate in training, {across['near']:,} a near one"

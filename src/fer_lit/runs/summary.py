@@ -1,11 +1,9 @@
 """The runs of a sweep as a table, beside the paper's figures."""
 
-from __future__ import annotations
-
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from omegaconf import DictConfig, OmegaConf
 from scipy.stats import binomtest
 
@@ -41,57 +39,37 @@ def markdown(rows: Sequence[Row]) -> str:
 
 
 def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    return f"{value:.2f}" if isinstance(value, float) else str(value)
+    return "" if value is None else f"{value:.2f}" if isinstance(value, float) else str(value)
 
 
 def _row(run: Mapping[str, Any], varied: Sequence[str], classes: Sequence[str]) -> Row:
     cfg, metrics = run["config"], run["metrics"]
-    row = {
+    recalls = {f"recall_{emotion}": emotion for emotion in classes}
+    shares = dict.fromkeys(("accuracy", "low", "high", "macro_f1", *recalls, "test"))
+    if metrics:
+        validation, count = metrics["validation"], metrics["faces"]["validation"]
+        right = int(np.trace(validation["confusion_matrix"]))
+        interval = binomtest(right, count).proportion_ci(0.95, method="wilson")
+        shares |= {"accuracy": right / count, "low": interval.low, "high": interval.high}
+        shares |= {name: validation["recall"].get(emotion) for name, emotion in recalls.items()}
+        shares["macro_f1"] = validation["macro_f1"]
+        shares["test"] = metrics.get("test", {}).get("accuracy")
+    return {
         "run": run["folder"].name,
         "data": cfg.data.name,
         "occlusion": cfg.occlusion.name,
-        **{option: _plain(cfg, option) for option in varied},
+        **{name: str(OmegaConf.select(cfg, name)).replace("'", "") for name in varied},
         "status": run["provenance"]["status"],
+        **{name: None if share is None else 100 * share for name, share in shares.items()},
+        "seconds": run["provenance"].get("seconds", {}).get("total"),
+        "paper": paper_accuracy(cfg),
     }
-    figures = _figures(metrics, classes) if metrics else {}
-    for column in ("accuracy", "low", "high", "macro_f1", *map(_recall, classes), "test"):
-        row[column] = figures.get(column)
-    row["seconds"] = run["provenance"].get("seconds", {}).get("total")
-    row["paper"] = paper_accuracy(cfg)
-    return row
-
-
-def _figures(metrics: Mapping[str, Any], classes: Sequence[str]) -> dict[str, float | None]:
-    validation = metrics["validation"]
-    count = metrics["faces"]["validation"]
-    right = sum(row[i] for i, row in enumerate(validation["confusion_matrix"]))
-    interval = binomtest(right, count).proportion_ci(0.95, method="wilson")
-    recalls = {_recall(emotion): validation["recall"].get(emotion) for emotion in classes}
-    shares = {
-        "accuracy": right / count,
-        "low": interval.low,
-        "high": interval.high,
-        "macro_f1": validation["macro_f1"],
-        **recalls,
-        "test": metrics.get("test", {}).get("accuracy"),
-    }
-    return {name: None if share is None else 100 * share for name, share in shares.items()}
-
-
-def _recall(emotion: str) -> str:
-    return f"recall_{emotion}"
 
 
 def paper_accuracy(cfg: DictConfig) -> float | None:
     """Return the paper's accuracy in % for a run on photographs that is comparable, else None."""
-    occlusion = build(cfg.occlusion)
-    comparable = (
-        cfg.data.name == "fer2013"
-        and list(cfg.data.classes) == paper.CLASSES
-        and occlusion.is_papers
-    )
+    papers_faces = cfg.data.name == "fer2013" and list(cfg.data.classes) == paper.CLASSES
+    comparable = papers_faces and build(cfg.occlusion).is_papers
     return paper.ACCURACY[cfg.occlusion.name] if comparable else None
 
 
@@ -102,16 +80,10 @@ def varied_options(configs: Sequence[DictConfig]) -> list[str]:
     """
     flat = [_flatten(OmegaConf.to_container(cfg)) for cfg in configs]
     options = dict.fromkeys(option for one in flat for option in one)
-    varied = [
-        option
-        for option in options
-        if option != "occlusion.name" and not _is_target(option) and _varies(flat, option)
-    ]
-    return varied + [target for target in filter(_is_target, options) if _tells(flat, target)]
-
-
-def _is_target(option: str) -> bool:
-    return option.endswith("_target_")
+    targets = [option for option in options if option.endswith("_target_")]
+    others = [option for option in options if option not in ("occlusion.name", *targets)]
+    varied = [option for option in others if _varies(flat, option)]
+    return varied + [target for target in targets if _tells(flat, target)]
 
 
 def _tells(flat: Sequence[Mapping[str, Any]], target: str) -> bool:
@@ -119,21 +91,24 @@ def _tells(flat: Sequence[Mapping[str, Any]], target: str) -> bool:
 
     Otherwise another option says so already: `model.network` which backbone it is.
     """
-    group = target.partition(".")[0]
-    classes = defaultdict(set)
-    for one in flat:
-        others = [str(item) for item in one.items() if item[0].startswith(f"{group}.")]
-        alike = tuple(item for item in others if "_target_" not in item)
-        classes[alike].add(one.get(target))
-    return any(len(different) > 1 for different in classes.values())
+    group = f"{target.partition('.')[0]}."
+
+    def others(one: Mapping[str, Any]) -> list[str]:
+        own = [str(item) for item in one.items() if item[0].startswith(group)]
+        return [item for item in own if "_target_" not in item]
+
+    return _differ((str(others(one)), one.get(target)) for one in flat)
 
 
 def _varies(flat: Sequence[Mapping[str, Any]], option: str) -> bool:
-    values = defaultdict(set)
-    for one in flat:
-        group = one["occlusion.name"] if option.startswith("occlusion.") else None
-        values[group].add(str(one.get(option)))
-    return any(len(different) > 1 for different in values.values())
+    group = "occlusion.name" if option.startswith("occlusion.") else None
+    return _differ((one.get(group), str(one.get(option))) for one in flat)
+
+
+def _differ(pairs: Iterable[tuple[str | None, Any]]) -> bool:
+    """Return whether the second of pairs differs where the first is the same."""
+    found: dict[str | None, Any] = {}
+    return any(found.setdefault(key, value) != value for key, value in pairs)
 
 
 def _flatten(options: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -149,7 +124,3 @@ def _flatten(options: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[f"{prefix}{key}"] = value
     return flat
-
-
-def _plain(cfg: DictConfig, option: str) -> str:
-    return str(OmegaConf.select(cfg, option)).replace("'", "")

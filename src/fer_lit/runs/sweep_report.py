@@ -1,12 +1,11 @@
 """What is said when Hydra has run all jobs: a table, what failed, and what to type next."""
 
-from __future__ import annotations
-
 import shlex
 import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -84,34 +83,24 @@ def next_command(arguments: Sequence[str]) -> str:
 def _report(
     folder: Path, runs: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]], wandb: str
 ) -> None:
-    """Print the table, the failures, where things are, and the next command.
-
-    Args:
-        folder: of the run or the sweep.
-        runs: see `folder.read_run`.
-        rows: see `summary.summary_rows`.
-        wandb: where in the folder offline W&B runs are.
-    """
+    """Print the table, the failures, where things are (W&B's below `wandb`), and what to type."""
     console = Console()
+    say = partial(console.print, soft_wrap=True, highlight=False)
     console.print(_table(rows))
     failed = [run for run in runs if run["provenance"]["status"] != "finished"]
     for run in failed:
         reason = run["provenance"].get("error", "did not finish")
-        failure = f"[red]FAILED[/] {escape(run['folder'].name)}: {escape(reason)}"
-        console.print(failure, soft_wrap=True, highlight=False)
-    console.print(f"Written to {escape(str(folder))}", soft_wrap=True, highlight=False)
-    if any(folder.glob(f"{wandb}/offline-run-*")):
-        upload = (
-            f"Weights & Biases is offline; to upload: wandb sync {folder}/{wandb}/offline-run-*"
-        )
-        console.print(escape(upload), soft_wrap=True, highlight=False)
+        say(f"[red]FAILED[/] {escape(run['folder'].name)}: {escape(reason)}")
+    say(f"Written to {escape(str(folder))}")
+    offline = f"{wandb}/offline-run-*"
+    if any(folder.glob(offline)):
+        say(escape(f"Weights & Biases is offline; to upload: wandb sync {folder}/{offline}"))
     if failed:
         console.print(
             "Next: mend what failed and type the same command; computed features are kept"
         )
         sys.exit(1)
-    following = next_command(sys.argv[1:])
-    console.print(escape(f"Next: {following}"), soft_wrap=True, highlight=False)
+    say(escape(f"Next: {next_command(sys.argv[1:])}"))
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
@@ -119,11 +108,8 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
     synthetic = " (data: synthetic)" if rows[0]["data"] == "synthetic" else ""
     title = f"Validation, after the last epoch, in %{synthetic}"
     table = Table(title=title, box=box.SIMPLE, padding=(0, 1, 0, 0))
-    columns = [
-        column
-        for column in rows[0]
-        if column not in _NARROW and any(row[column] is not None for row in rows)
-    ]
+    filled = {column for row in rows for column, value in row.items() if value is not None}
+    columns = [column for column in rows[0] if column in filled.difference(_NARROW)]
     for column in columns:
         name = column.removeprefix("recall_").replace("macro_f1", "F1").rpartition(".")[2]
         table.add_column(name, justify="left" if column == "occlusion" else "right", no_wrap=True)

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,6 @@ import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
 if TYPE_CHECKING:  # wandb takes a second to import, and is needed by some only
-    import pandas as pd
     import wandb
 
     from fer_lit.faces.datamodule import FaceDataModule
@@ -27,11 +27,8 @@ class WandbTracker:
     """Tracks runs and analyses, each as a W&B run.
 
     Online where the machine is logged in (unless `WANDB_MODE` says otherwise), else into the run
-    folder, from where `wandb sync` uploads it (the report at the end says how).
-
-    Attributes:
-        project: where the W&B runs go.
-        entity: whose project it is; None: the user's default.
+    folder, from where `wandb sync` uploads it (the report at the end says how). `entity` is whose
+    project it is; None: the user's default.
     """
 
     project: str
@@ -39,20 +36,14 @@ class WandbTracker:
 
     @contextmanager
     def track(self, cfg: DictConfig, folder: Path, sweep: str | None) -> Iterator[TrackedRun]:
-        """Track a run for as long as the `with` block lasts.
-
-        Args:
-            cfg: resolved; all of it becomes the W&B run's config.
-            folder: the run folder.
-            sweep: name of the sweep, by which W&B groups its runs.
-        """
+        """Track a run for as long as the `with` block lasts; W&B groups runs by their sweep."""
         run = self._open(
+            cfg,
             folder,
             group=sweep,
             name=f"{cfg.occlusion.name}_seed{cfg.seed}",
             job_type="train",
             tags=[cfg.occlusion.name, cfg.data.name, cfg.model.network],
-            config=OmegaConf.to_container(cfg),
         )
         if not run.offline:
             log.info(f"Weights & Biases: {run.url}")
@@ -69,72 +60,62 @@ class WandbTracker:
         cfg: DictConfig,
         folder: Path,
         sweeps: Sequence[str],
-        tables: Mapping[str, pd.DataFrame],
+        tables: Mapping[str, Sequence[Mapping[str, Any]]],
         pictures: Mapping[str, Path],
     ) -> None:
-        """Log an analysis, of job type `analysis`, beside the runs of its sweep.
+        """Log an analysis beside the runs of its sweeps, of which the first is its group.
 
-        Args:
-            cfg: of the analysis.
-            folder: its folder.
-            sweeps: names of the sweeps that were analysed; the first is the group.
-            tables: by name, `accuracy` among them.
-            pictures: PNG files by name.
+        Empty tables are left out; `accuracy` is among them. Pictures are PNG files.
         """
         import wandb
 
         run = self._open(
+            cfg,
             folder,
             group=sweeps[0],
             name=f"analysis_{folder.name}",
             job_type="analysis",
             tags=list(sweeps),
-            config=OmegaConf.to_container(cfg),
         )
         try:
-            logged: dict[str, Any] = {
-                f"figures/{name}": wandb.Image(str(path)) for name, path in pictures.items()
-            }
+            logged = {f"figures/{name}": wandb.Image(str(path)) for name, path in pictures.items()}
             for name, rows in tables.items():
-                logged[f"tables/{name}"] = wandb.Table(
-                    columns=list(rows), data=rows.astype(object).where(rows.notna(), None).values
-                )
+                if rows:
+                    data = [list(row.values()) for row in rows]
+                    logged[f"tables/{name}"] = wandb.Table(columns=list(rows[0]), data=data)
             run.log(logged)
-            accuracies = tables["accuracy"].set_index("condition")["accuracy"]
-            run.summary.update({f"accuracy/{name}": value for name, value in accuracies.items()})
+            for row in tables["accuracy"]:
+                run.summary[f"accuracy/{row['condition']}"] = row["accuracy"]
         finally:
             run.finish()
         if run.offline:
-            log.info(
-                f"Weights & Biases is offline; to upload: wandb sync {folder}/wandb/offline-run-*"
-            )
+            upload = f"wandb sync {folder}/wandb/offline-run-*"
+            log.info(f"Weights & Biases is offline; to upload: {upload}")
 
-    def _open(self, folder: Path, **description: Any) -> wandb.Run:
+    def _open(self, cfg: DictConfig, folder: Path, **description: Any) -> wandb.Run:
         import wandb
 
-        options = {
-            "project": self.project,
-            "entity": self.entity,
-            "dir": folder,
-            "settings": wandb.Settings(silent=True, console="off"),
+        start = partial(
+            wandb.init,
+            project=self.project,
+            entity=self.entity,
+            dir=folder,
+            config=OmegaConf.to_container(cfg),
+            settings=wandb.Settings(silent=True, console="off"),
             **description,
-        }
+        )
         chosen = os.environ.get("WANDB_MODE", "online")
         if chosen == "online" and not wandb.login(prompt=False, verify=False):
-            return wandb.init(mode="offline", **options)
+            return start(mode="offline")
         try:
-            return wandb.init(**options)
+            return start()
         except wandb.errors.CommError as error:
             log.warning(f"Weights & Biases cannot be reached, so this run stays offline: {error}")
-            return wandb.init(mode="offline", **options)
+            return start(mode="offline")
 
 
 class TrackedRun:
-    """A run that is being tracked.
-
-    Attributes:
-        logger: for Lightning's Trainer.
-    """
+    """A run that is being tracked, with a `logger` for Lightning's Trainer."""
 
     def __init__(self, run: wandb.Run):
         from lightning.pytorch.loggers import WandbLogger
@@ -149,10 +130,7 @@ class TrackedRun:
     def log_results(self, figures: Path, data: FaceDataModule, probabilities: np.ndarray) -> None:
         """Log the pictures of a finished run and an interactive confusion matrix.
 
-        Args:
-            figures: folder with the run's PNG files.
-            data: the faces.
-            probabilities: float, (validation faces, classes).
+        `figures` holds PNG files; `probabilities` are float, (validation faces, classes).
         """
         import wandb
 
@@ -162,7 +140,6 @@ class TrackedRun:
             preds=probabilities.argmax(axis=1).tolist(),
             class_names=list(data.faces.classes),
         )
-        pictures = {
-            f"figures/{path.stem}": wandb.Image(str(path)) for path in sorted(figures.glob("*.png"))
-        }
+        files = sorted(figures.glob("*.png"))
+        pictures = {f"figures/{path.stem}": wandb.Image(str(path)) for path in files}
         self._run.log({"confusion_matrix": matrix, **pictures})

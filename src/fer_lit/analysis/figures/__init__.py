@@ -1,1 +1,0 @@
-"""The figures of an analysis, by what they show; `illustrations` draws them into files."""

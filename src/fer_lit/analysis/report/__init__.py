@@ -1,0 +1,1 @@
+"""The report of an analysis, and everything else that it writes."""
