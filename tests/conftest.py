@@ -18,3 +18,13 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"needs {SHARED.name}/ (photographs and Caffe weights) beside the repository")
     return SHARED
+
+
+# Few tests, but of the real command lines: begun last, one of two processes would wait for them.
+LONG = ("test_train", "test_benchmark", "test_readme", "test_analyze", "test_targets")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the longest modules be the first that the two processes take."""
+    places = {name: place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(LONG)))
