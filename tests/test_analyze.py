@@ -20,7 +20,7 @@ from fer_lit.analysis.chapters import attention, photographs
 from fer_lit.analysis.chapters.trust import check_maps
 from fer_lit.analysis.loading import gather, load_networks
 from fer_lit.analysis.map_settings import MapSettings
-from fer_lit.analysis.maps import draw_photographs, map_photographs
+from fer_lit.analysis.maps import choose_photographs, map_photographs
 from fer_lit.analysis.selection import select_runs
 
 EMOTIONS = ("happy", "sad")
@@ -276,7 +276,7 @@ def test_a_network_that_trained_on_all_drawn_photographs_is_not_checked(folder, 
     networks, _ = gather(selection, None, None, torch.device("cpu"))
     networks.held_out["none", 0][:] = False
     settings = MapSettings("conv1", "gradcam", "label", "logit")
-    indices = draw_photographs(networks.held_out, networks.faces.labels, 30, seed=0)
+    indices = choose_photographs(networks.held_out, networks.faces.labels, 30, seed=0)
     table = check_maps(networks, indices, settings, seed=0)
     verdicts = {(row["check"], row["condition"]): row["verdict"] for row in records(table)}
     assert verdicts["deletion", "none"] == ("not applicable: none of the photographs is held out")

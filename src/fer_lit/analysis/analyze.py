@@ -24,7 +24,7 @@ from fer_lit.analysis.chapters import (
 from fer_lit.analysis.chapters.own_images import explain_images
 from fer_lit.analysis.loading import gather
 from fer_lit.analysis.map_settings import map_settings
-from fer_lit.analysis.maps import draw_photographs, map_photographs
+from fer_lit.analysis.maps import choose_photographs, map_photographs
 from fer_lit.analysis.report.files import publish
 from fer_lit.analysis.selection import Selection, select_runs
 from fer_lit.precision import choose_device, forbid_tf32
@@ -99,7 +99,7 @@ def _prepare(
     if networks is None or settings is None:
         return Analysis(cfg, selection, networks), notes
     classes, labels = networks.faces.classes, networks.faces.labels
-    indices = draw_photographs(networks.held_out, labels, cfg.samples, cfg.seed)
+    indices = choose_photographs(networks.held_out, labels, cfg.samples, cfg.seed)
     if not len(indices):
         notes.append(
             "there are no maps: no photograph is held out from training in every condition"

@@ -41,7 +41,7 @@ class MappedPhotographs:
     attention: Attention
 
 
-def draw_photographs(
+def choose_photographs(
     held_out: Mapping[Key, np.ndarray], labels: np.ndarray, samples: int, seed: int
 ) -> np.ndarray:
     """Choose photographs of each emotion at random that every condition has a network for.
@@ -60,11 +60,11 @@ def draw_photographs(
         by_condition.setdefault(label, []).append(mask)
     usable = np.logical_and.reduce([np.any(masks, axis=0) for masks in by_condition.values()])
     random = np.random.default_rng(seed)
-    drawn = []
+    chosen = []
     for label in np.unique(labels):
         there = np.flatnonzero(usable & (labels == label))
-        drawn.append(random.choice(there, min(samples, len(there)), replace=False))
-    return np.sort(np.concatenate(drawn))
+        chosen.append(random.choice(there, min(samples, len(there)), replace=False))
+    return np.sort(np.concatenate(chosen))
 
 
 def map_photographs(
@@ -74,7 +74,7 @@ def map_photographs(
 
     Args:
         networks: and their photographs.
-        indices: int64, (P,), ascending: the photographs (see `draw_photographs`).
+        indices: int64, (P,), ascending: the photographs (see `choose_photographs`).
         settings: how maps are made.
     """
     conditions, faces = networks.conditions, networks.faces
