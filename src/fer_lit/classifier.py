@@ -73,8 +73,7 @@ class EmotionClassifier(L.LightningModule):
         architecture = build(backbone)
         self.backbone = build_backbone(architecture, weights, download)
         self.backbone.freeze_all_but(trained_blocks(architecture, freeze, self.taps))
-        features = sum(self.backbone.channels[tap] * grid**2 for tap, grid in self.taps.items())
-        self.head = build(head).build(features, len(classes))
+        self.head = build(head).build(self.backbone.numbers(self.taps), len(classes))
         self.loss = nn.CrossEntropyLoss(label_smoothing=label_smoothing)
         # Of the batches that metrics are still to be taken of: logits, labels and loss.
         self._seen: dict[str, list[tuple[Tensor, Tensor, Tensor]]] = {

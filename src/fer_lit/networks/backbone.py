@@ -56,6 +56,10 @@ class Backbone(nn.Module):
         """Return the height and width of a block's output in cells."""
         return map_side(self.architecture, block, image_size)
 
+    def numbers(self, taps: Mapping[str, int]) -> int:
+        """Return how many numbers a face has at taps, block → grid, all together."""
+        return sum(self.channels[tap] * grid**2 for tap, grid in taps.items())
+
     def forward(self, x: Tensor, taps: Iterable[str]) -> dict[str, Tensor]:
         """Return what the tapped blocks put out; nothing after the deepest tap is computed.
 

@@ -75,4 +75,4 @@ class FrozenReader:
     @property
     def numbers(self) -> int:
         """How many numbers a face has in one view, all taps together."""
-        return sum(self.backbone.channels[tap] * grid**2 for tap, grid in self.taps.items())
+        return self.backbone.numbers(self.taps)
