@@ -27,10 +27,9 @@ from pytorch_grad_cam.utils.model_targets import (
 from tables import environment, markdown_table
 from torch import nn
 
-from fer_lit.analysis.cam import map_faces, trunk
-from fer_lit.analysis.loading import gather
-from fer_lit.analysis.map_settings import MapSettings
+from fer_lit.analysis.cam import MapSettings, map_faces, trunk
 from fer_lit.analysis.maps import map_photographs
+from fer_lit.analysis.networks import gather
 from fer_lit.analysis.selection import select_runs
 from fer_lit.feature_bank.compilation import WORTHWHILE_PIXELS, fastest
 from fer_lit.feature_bank.malloc import large_blocks_kept

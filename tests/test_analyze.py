@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from helpers import command
 from helpers.backbones import build_backbone, published_name
 from helpers.command import only, read
 from helpers.warm import analyze, train
@@ -15,12 +14,12 @@ from omegaconf import OmegaConf
 from PIL import Image
 from safetensors.torch import save_file
 
+from fer_lit.analysis.cam import MapSettings
 from fer_lit.analysis.chapter import Analysis, records
 from fer_lit.analysis.chapters import attention, photographs
 from fer_lit.analysis.chapters.trust import check_maps
-from fer_lit.analysis.loading import gather, load_networks
-from fer_lit.analysis.map_settings import MapSettings
 from fer_lit.analysis.maps import choose_photographs, map_photographs
+from fer_lit.analysis.networks import gather, load_networks
 from fer_lit.analysis.selection import select_runs
 
 EMOTIONS = ("happy", "sad")
@@ -66,7 +65,7 @@ def folder(tmp_path_factory):
         *("trainer.max_epochs=15", "data.batch_size=32", "model.lr=0.05", "logger=csv"),
     )
     assert process.returncode == 0, process.stdout + process.stderr
-    process = command.analyze(folder)  # with W&B, which ends when Python does
+    process = analyze(folder)  # with W&B
     assert process.returncode == 0, process.stdout + process.stderr
     (folder / "screen.txt").write_text(process.stdout)
     return folder

@@ -13,9 +13,10 @@ from pytorch_grad_cam.utils.model_targets import (
 )
 from torch import nn
 
-from fer_lit.analysis.cam import MapMaker, trunk
+from fer_lit.analysis.cam import MapMaker, MapSettings, trunk
+from fer_lit.analysis.chapters.attention import notes_on_method
 from fer_lit.analysis.chapters.trust import with_random_head
-from fer_lit.analysis.map_settings import MapSettings, choose_layer, map_settings, notes_on_method
+from fer_lit.analysis.maps import choose_layer, map_settings
 from fer_lit.analysis.networks import TrainedNetwork
 from fer_lit.cli.analyze import METHODS
 from fer_lit.errors import ConfigError

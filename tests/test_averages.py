@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from fer_lit.analysis.averages import ConditionAverage, collect, enlarge, scale
+from fer_lit.analysis.averages import MappedPhotographs, average_maps, enlarge, scale
 from fer_lit.analysis.chapter import records
 from fer_lit.analysis.chapters.changes import change_table
 from fer_lit.analysis.chapters.shares import profile_table, share_table
-from fer_lit.analysis.maps import MappedPhotographs, row_shares
+from fer_lit.paper import CONDITIONS
 
 FLAT = np.ones((2, 2))
 LEFT = np.array([[4.0, 0], [4, 0]])
@@ -34,35 +34,40 @@ def test_scalings():
 
 
 def test_photographs_count_once_whatever_the_number_of_checkpoints():
-    average = ConditionAverage(emotions=2, checkpoints=2, side=2)
     nothing = np.full((2, 2), np.nan)
     raw = np.array([[FLAT, 3 * FLAT, 2 * FLAT], [3 * FLAT, nothing, nothing]])
-    average.add(raw, np.array([0, 0, 1]))
-    np.testing.assert_allclose(average.mean("raw")[0], (2 + 3) / 2 * FLAT)
-    np.testing.assert_allclose(average.mean("raw")[1], 2 * FLAT)
-    np.testing.assert_allclose(average.sd_photographs("raw")[0], np.sqrt(0.5) * FLAT)
-    assert np.isnan(average.sd_photographs("raw")[1]).all()
+    labels = np.array([0, 0, 1])
+    found = average_maps({"none": raw}, np.arange(3), labels, ["happy", "sad"]).attention
+    np.testing.assert_allclose(found.mean["raw"][0, 0], (2 + 3) / 2 * FLAT)
+    np.testing.assert_allclose(found.mean["raw"][1, 0], 2 * FLAT)
+    np.testing.assert_allclose(found.sd_photographs["raw"][0, 0], np.sqrt(0.5) * FLAT)
+    assert np.isnan(found.sd_photographs["raw"][1, 0]).all()
     # The first checkpoint's average is (1 + 3) / 2, the second's 3.
-    np.testing.assert_allclose(average.sd_checkpoints("raw")[0], np.std([2, 3], ddof=1) * FLAT)
-    assert average.photographs.tolist() == [2, 1]
-    assert average.pairs.tolist() == [3, 1]
+    wanted = np.std([2, 3], ddof=1) * FLAT
+    np.testing.assert_allclose(found.sd_checkpoints["raw"][0, 0], wanted)
+    assert np.isnan(found.sd_checkpoints["raw"][1, 0]).all()  # only one has a photograph of it
+    assert found.photographs[:, 0].tolist() == [2, 1]
+    assert found.pairs[:, 0].tolist() == [3, 1]
+
+
+def test_emotions_without_photographs_are_unknown():
+    found = average_maps({"none": LEFT[None, None]}, np.arange(1), np.array([1]), ["sad", "happy"])
+    assert np.isnan(found.attention.mean["raw"][0]).all()
+    assert np.isnan(found.attention.zero_share[0, 0])
+    assert found.attention.photographs[:, 0].tolist() == [0, 1]
 
 
 def test_maps_of_zeros_have_no_mass_but_count():
-    average = ConditionAverage(emotions=1, checkpoints=1, side=2)
-    mass = average.add(np.stack([LEFT, 0 * LEFT])[None], np.array([0, 0]))
-    assert np.isnan(mass[1]).all()
-    np.testing.assert_allclose(average.mean("scaled")[0], LEFT / 8)
-    np.testing.assert_allclose(enlarge(average.mean("mass")[0]).sum(), 1)
-    assert average.photographs.tolist() == [2]
-    assert average.zero_share.tolist() == [0.5]
+    found = mapped(np.stack([LEFT, 0 * LEFT]))
+    assert np.isnan(found.rows[0, 1]).all()
+    np.testing.assert_allclose(found.attention.mean["scaled"][0, 0], LEFT / 8)
+    np.testing.assert_allclose(enlarge(found.attention.mean["mass"][0, 0]).sum(), 1)
+    assert found.attention.photographs.tolist() == [[2]]
+    assert found.attention.zero_share.tolist() == [[0.5]]
 
 
 def test_saved_averages_are_whole(tmp_path):
-    average = ConditionAverage(emotions=1, checkpoints=1, side=2)
-    average.add(LEFT[None, None], np.array([0]))
-    attention = collect(["happy"], ["none"], [average])
-    attention.save(tmp_path / "attention.npz")
+    mapped(LEFT[None], labels=[0]).attention.save(tmp_path / "attention.npz")
     with np.load(tmp_path / "attention.npz") as stored:
         np.testing.assert_array_equal(stored["mean_raw"], LEFT[None, None])
         assert stored["photographs"].tolist() == [[1]]
@@ -72,19 +77,10 @@ def test_saved_averages_are_whole(tmp_path):
         assert stored["conditions"].tolist() == ["none"]
 
 
-def mapped(*conditions, labels=(0, 0)):
-    """Photographs whose maps, (P, 48, 48), are given for conditions `none`, `eyes`, …"""
-    rows, averages = [], []
-    for maps in conditions:
-        averages.append(ConditionAverage(emotions=1, checkpoints=1, side=48))
-        averages[-1].add(maps[None], np.array(labels))
-        rows.append(row_shares(scale(maps)["mass"]))
-    names = ["none", "eyes", "nose", "mouth"][: len(conditions)]
-    attention = collect(["happy"], names, averages)
-    of_networks = tuple(row_shares(average.checkpoint_means("mass")) for average in averages)
-    return MappedPhotographs(
-        np.arange(len(labels)), np.array(labels), np.stack(rows), of_networks, attention
-    )
+def mapped(*conditions, labels=(0, 0)) -> MappedPhotographs:
+    """Photographs of happy people, whose maps, (P, h, h), are given for `none`, `eyes`, …"""
+    maps = {name: own[None] for name, own in zip(CONDITIONS, conditions, strict=False)}
+    return average_maps(maps, np.arange(len(labels)), np.array(labels), ["happy"])
 
 
 def band(first, last):

@@ -6,10 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from fer_lit.analysis.averages import ConditionAverage, collect
+from fer_lit.analysis.averages import MappedPhotographs, average_maps
 from fer_lit.analysis.chapters.changes import paper_findings
 from fer_lit.analysis.chapters.trust import check_findings
-from fer_lit.analysis.maps import MappedPhotographs
 from fer_lit.faces.occlusion import Occlusion
 
 PAPERS = {
@@ -27,9 +26,10 @@ def looking_at(**where: str) -> MappedPhotographs:
     for condition, band in zip(shares, where.values(), strict=True):
         rows = ROWS.get(band, slice(0, 48))
         condition[:, rows] = 1 / (rows.stop - rows.start)
-    attention = collect(["happy"], list(where), [ConditionAverage(1, 1, 2)] * len(where))
+    maps = dict.fromkeys(where, np.ones((1, 10, 2, 2)))
+    mapped = average_maps(maps, np.arange(10), np.zeros(10, dtype=int), ["happy"])
     of_networks = tuple(condition[:1, None] for condition in shares)
-    return MappedPhotographs(np.arange(10), np.zeros(10, dtype=int), shares, of_networks, attention)
+    return replace(mapped, rows=shares, checkpoint_rows=of_networks)
 
 
 def test_the_papers_findings_hold_where_they_do():

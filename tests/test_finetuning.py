@@ -11,12 +11,12 @@ from helpers.warm import train
 from safetensors.torch import save_file
 from torch import nn
 
-from fer_lit.analysis.averages import scale
+from fer_lit.analysis.averages import row_shares, scale
+from fer_lit.analysis.cam import MapSettings
 from fer_lit.analysis.chapter import records
 from fer_lit.analysis.chapters.transfer import transfer_table
-from fer_lit.analysis.loading import gather
-from fer_lit.analysis.map_settings import MapSettings
-from fer_lit.analysis.maps import map_photographs, row_shares
+from fer_lit.analysis.maps import map_photographs
+from fer_lit.analysis.networks import gather
 from fer_lit.analysis.selection import select_runs
 from fer_lit.classifier import EmotionClassifier
 from fer_lit.errors import ConfigError

@@ -22,9 +22,8 @@ from fer_lit.analysis.chapters import (
     trust,
 )
 from fer_lit.analysis.chapters.own_images import explain_images
-from fer_lit.analysis.loading import gather
-from fer_lit.analysis.map_settings import map_settings
-from fer_lit.analysis.maps import choose_photographs, map_photographs
+from fer_lit.analysis.maps import choose_photographs, map_photographs, map_settings
+from fer_lit.analysis.networks import gather
 from fer_lit.analysis.report.files import publish
 from fer_lit.analysis.selection import Selection, select_runs
 from fer_lit.precision import choose_device, forbid_tf32

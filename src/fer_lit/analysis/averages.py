@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
@@ -89,115 +89,88 @@ class Attention:
             np.savez_compressed(file, **arrays)
 
 
-class ConditionAverage:
-    """Adds up the maps of one condition, photograph by photograph.
+@dataclass(frozen=True)
+class MappedPhotographs:
+    """Attention to P photographs under C conditions.
 
-    Args:
-        emotions: number of emotions.
-        checkpoints: number of checkpoints.
-        side: height and width of the maps in cells.
+    Attributes:
+        indices: int64, (P,), ascending: which faces.
+        labels: int64, (P,).
+        rows: float64, (C, P, 48): share of the attention mass in each row of the face, averaged
+            over checkpoints; NaN where all maps are zero.
+        checkpoint_rows: for each condition float64, (checkpoints, E, 48): the same, averaged over
+            each checkpoint's own photographs of an emotion.
+        attention: the averages over the photographs.
     """
 
-    def __init__(self, emotions: int, checkpoints: int, side: int):
-        shape = (emotions, side, side)
-        self._sum = {scaling: np.zeros(shape) for scaling in SCALINGS}
-        self._squares = {scaling: np.zeros(shape) for scaling in SCALINGS}
-        self._by_checkpoint = {s: np.zeros((checkpoints, *shape)) for s in SCALINGS}
-        self._count = {scaling: np.zeros(emotions, int) for scaling in SCALINGS}
-        self._checkpoint_count = {s: np.zeros((checkpoints, emotions), int) for s in SCALINGS}
-        self._zeros = np.zeros(emotions, int)
-
-    def add(self, raw: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Add photographs.
-
-        Args:
-            raw: maps of 0 or more, (checkpoints, B, h, h), NaN where a checkpoint has trained on
-                the photograph.
-            labels: int64, (B,).
-
-        Returns:
-            The photographs' average maps of mass, (B, h, h); NaN where all are zero.
-        """
-        there = ~np.isnan(raw[:, :, 0, 0])
-        np.add.at(self._zeros, labels, ((raw == 0).all(axis=(2, 3)) & there).sum(axis=0))
-        for scaling, maps in scale(raw).items():
-            average = self._add(scaling, maps, labels)
-        return average  # of the last scaling, mass
-
-    def _add(self, scaling: str, maps: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        there = ~np.isnan(maps[:, :, 0, 0])
-        maps = np.where(there[:, :, None, None], maps, 0)
-        count = there.sum(axis=0)
-        with np.errstate(invalid="ignore"):  # 0 / 0 where no checkpoint has a map
-            average = maps.sum(axis=0) / count[:, None, None]
-        kept = count > 0
-        np.add.at(self._sum[scaling], labels[kept], average[kept])
-        np.add.at(self._squares[scaling], labels[kept], average[kept] ** 2)
-        np.add.at(self._count[scaling], labels[kept], 1)
-        for checkpoint, own in enumerate(maps):
-            np.add.at(self._by_checkpoint[scaling][checkpoint], labels, own)
-            np.add.at(self._checkpoint_count[scaling][checkpoint], labels, there[checkpoint])
-        return average
-
-    def mean(self, scaling: str) -> np.ndarray:
-        """Return the average over photographs, (E, h, h)."""
-        return _divide(self._sum[scaling], self._count[scaling])
-
-    def sd_photographs(self, scaling: str) -> np.ndarray:
-        """Return the standard deviation over photographs, (E, h, h)."""
-        count = self._count[scaling]
-        variance = _divide(self._squares[scaling], count) - self.mean(scaling) ** 2
-        unbiased = _divide(variance.clip(min=0) * count[:, None, None], count - 1)
-        return np.sqrt(unbiased)
-
-    def sd_checkpoints(self, scaling: str) -> np.ndarray:
-        """Return the standard deviation of the checkpoints' averages, (E, h, h)."""
-        averages = self.checkpoint_means(scaling)
-        count = (self._checkpoint_count[scaling] > 0).sum(axis=0)
-        middle = _divide(np.nansum(averages, axis=0), count)
-        return np.sqrt(_divide(np.nansum((averages - middle) ** 2, axis=0), count - 1))
-
-    def checkpoint_means(self, scaling: str) -> np.ndarray:
-        """Return each checkpoint's own average, (checkpoints, E, h, h); NaN where it has none."""
-        return _divide(self._by_checkpoint[scaling], self._checkpoint_count[scaling])
-
-    @property
-    def photographs(self) -> np.ndarray:
-        """Number of photographs, (E,)."""
-        return self._count["raw"]
-
-    @property
-    def pairs(self) -> np.ndarray:
-        """Number of photographs and checkpoints, (E,)."""
-        return self._checkpoint_count["raw"].sum(axis=0)
-
-    @property
-    def zero_share(self) -> np.ndarray:
-        """Share of the pairs whose map is zero everywhere, (E,)."""
-        return _divide(self._zeros[:, None, None].astype(float), self.pairs)[:, 0, 0]
+    indices: np.ndarray
+    labels: np.ndarray
+    rows: np.ndarray
+    checkpoint_rows: tuple[np.ndarray, ...]
+    attention: Attention
 
 
-def collect(
-    emotions: Sequence[str], conditions: Sequence[str], averages: Sequence[ConditionAverage]
-) -> Attention:
-    """Return the averages of all conditions side by side."""
+def average_maps(
+    maps: Mapping[str, np.ndarray], indices: np.ndarray, labels: np.ndarray, emotions: Sequence[str]
+) -> MappedPhotographs:
+    """Average the maps of P photographs over checkpoints, and by emotion.
 
-    def by_scaling(name: str) -> dict[str, np.ndarray]:
-        return {
-            scaling: np.stack([getattr(one, name)(scaling) for one in averages], axis=1)
-            for scaling in SCALINGS
-        }
+    Args:
+        maps: by condition, 0 or more, (checkpoints, P, h, h); NaN where a checkpoint has trained on
+            the photograph.
+        indices: int64, (P,), ascending: which faces the photographs are.
+        labels: int64, (P,).
+        emotions: E names.
+    """
+    parts = [labels == label for label in range(len(emotions))]
+    averages, rows, checkpoint_rows = [], [], []
+    for own in maps.values():
+        scaled = scale(own.astype(float))
+        averages.append(_average(scaled, parts))
+        rows.append(row_shares(mean_known(scaled["mass"], axis=0)))
+        checkpoint_rows.append(row_shares(_of_checkpoints(scaled["mass"], parts)))
 
-    return Attention(
-        tuple(emotions),
-        tuple(conditions),
-        by_scaling("mean"),
-        by_scaling("sd_photographs"),
-        by_scaling("sd_checkpoints"),
-        np.stack([one.photographs for one in averages], axis=1),
-        np.stack([one.pairs for one in averages], axis=1),
-        np.stack([one.zero_share for one in averages], axis=1),
-    )
+    def stacked(name: str) -> np.ndarray:
+        return np.stack([average[name] for average in averages], axis=1)
+
+    by_scaling = {
+        name: {scaling: stacked(f"{name}_{scaling}") for scaling in SCALINGS}
+        for name in ("mean", "sd_photographs", "sd_checkpoints")
+    }
+    counts = {name: stacked(name) for name in ("photographs", "pairs", "zero_share")}
+    attention = Attention(tuple(emotions), tuple(maps), **by_scaling, **counts)
+    return MappedPhotographs(indices, labels, np.stack(rows), tuple(checkpoint_rows), attention)
+
+
+def _average(
+    scaled: Mapping[str, np.ndarray], parts: Sequence[np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Return the numbers of one condition's `Attention`, each with an entry for each emotion."""
+    known = ~np.isnan(scaled["raw"][:, :, 0, 0])
+    zero = (scaled["raw"] == 0).all(axis=(2, 3))
+    numbers = {
+        "photographs": np.array([known[:, part].any(axis=0).sum() for part in parts]),
+        "pairs": np.array([known[:, part].sum() for part in parts]),
+        "zero_share": np.array([mean_known(zero[:, part][known[:, part]], 0) for part in parts]),
+    }
+    for scaling, maps in scaled.items():
+        photographs = mean_known(maps, axis=0)
+        of_emotions = [photographs[part] for part in parts]
+        numbers[f"mean_{scaling}"] = np.stack([mean_known(own, 0) for own in of_emotions])
+        numbers[f"sd_photographs_{scaling}"] = np.stack([_deviation(own) for own in of_emotions])
+        numbers[f"sd_checkpoints_{scaling}"] = _deviation(_of_checkpoints(maps, parts))
+    return numbers
+
+
+def _of_checkpoints(maps: np.ndarray, parts: Sequence[np.ndarray]) -> np.ndarray:
+    """Return each checkpoint's own average, (checkpoints, E, h, h); NaN where it has none."""
+    return np.stack([mean_known(maps[:, part], axis=1) for part in parts], axis=1)
+
+
+def row_shares(mass: np.ndarray) -> np.ndarray:
+    """Return how much of each map's mass, (…, h, h), lies in each row of the face, (…, 48)."""
+    matrix = enlargement(mass.shape[-1])
+    return mass @ matrix.sum(axis=0) @ matrix.T
 
 
 def mean_known(values: np.ndarray, axis: int) -> np.ndarray:
@@ -207,7 +180,9 @@ def mean_known(values: np.ndarray, axis: int) -> np.ndarray:
         return np.where(known, values, 0).sum(axis=axis) / known.sum(axis=axis)
 
 
-def _divide(sums: np.ndarray, count: np.ndarray) -> np.ndarray:
-    """Return sums of (..., h, w) divided by counts of (...); NaN where there is nothing."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(count[..., None, None] > 0, sums / count[..., None, None], np.nan)
+def _deviation(values: np.ndarray) -> np.ndarray:
+    """Return the standard deviation, along the first axis, of what is not NaN: NaN of one."""
+    squares = (values - mean_known(values, axis=0)) ** 2
+    count = (~np.isnan(values)).sum(axis=0)
+    unbiased = np.where(count > 1, count / np.maximum(count - 1, 1), np.nan)
+    return np.sqrt(mean_known(squares, axis=0) * unbiased)

@@ -7,6 +7,7 @@ photograph, without gradients, and serves every head that was trained on the sam
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -19,7 +20,6 @@ from pytorch_grad_cam.utils.model_targets import (
 )
 from torch import Tensor, nn
 
-from fer_lit.analysis.map_settings import MapSettings
 from fer_lit.analysis.networks import TrainedNetwork
 from fer_lit.cli.analyze import METHODS
 from fer_lit.feature_bank.compilation import fastest
@@ -27,6 +27,23 @@ from fer_lit.networks.backbone import pool
 from fer_lit.networks.reader import FrozenReader
 
 _SCORES = {"logit": ClassifierOutputTarget, "probability": ClassifierOutputSoftmaxTarget}
+
+
+@dataclass(frozen=True)
+class MapSettings:
+    """How maps are made: see `conf/analyze.yaml`.
+
+    Attributes:
+        layer: block whose output is mapped.
+        method: a key of `METHODS`.
+        target: `label` or `predicted`: the emotion that a map explains.
+        score: `logit` or `probability`: what is differentiated.
+    """
+
+    layer: str
+    method: str
+    target: str
+    score: str
 
 
 class MapMaker:

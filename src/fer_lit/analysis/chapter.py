@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from omegaconf import DictConfig
 
 if TYPE_CHECKING:  # chapters import this module, and it only names what they are given
-    from fer_lit.analysis.map_settings import MapSettings
-    from fer_lit.analysis.maps import MappedPhotographs
+    from fer_lit.analysis.averages import MappedPhotographs
+    from fer_lit.analysis.cam import MapSettings
     from fer_lit.analysis.networks import Networks
     from fer_lit.analysis.selection import Selection
 

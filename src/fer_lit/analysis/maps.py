@@ -1,44 +1,126 @@
-"""Attention maps of many photographs under every condition."""
+"""Which block is mapped, and the attention maps of many photographs under every condition."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import torch
+from omegaconf import DictConfig
 from torch import Tensor
 
-from fer_lit.analysis.averages import Attention, ConditionAverage, collect, enlargement
-from fer_lit.analysis.cam import MapMaker, trunk
-from fer_lit.analysis.map_settings import MapSettings
-from fer_lit.analysis.networks import Key, Networks
-from fer_lit.faces.face_set import SIZE
+from fer_lit.analysis.averages import MappedPhotographs, average_maps
+from fer_lit.analysis.cam import MapMaker, MapSettings, trunk
+from fer_lit.analysis.networks import Key, Networks, TrainedNetwork
+from fer_lit.errors import ConfigError
 from fer_lit.faces.occlusion import occlude
 from fer_lit.feature_bank.compilation import fastest
 from fer_lit.feature_bank.malloc import large_blocks_kept
+from fer_lit.limits import suggestion
 from fer_lit.progress import image_progress
 
+SMALLEST_SIDE = 5
+"""Height from which a map's cell is no higher than a band, 10 of 48 rows."""
 
-@dataclass(frozen=True)
-class MappedPhotographs:
-    """Attention to P photographs under C conditions.
 
-    Attributes:
-        indices: int64, (P,), ascending: which faces.
-        labels: int64, (P,).
-        rows: float64, (C, P, 48): share of the attention mass in each row of the face, averaged
-            over checkpoints; NaN where all maps are zero.
-        checkpoint_rows: for each condition float64, (checkpoints, E, 48): the same, averaged over
-            each checkpoint's own photographs of an emotion.
-        attention: the averages over the photographs.
+def map_settings(
+    cfg: DictConfig, networks: Collection[TrainedNetwork]
+) -> tuple[MapSettings | None, list[str]]:
+    """Return how maps are made, or None, and why, if no layer is named and none suggests itself.
+
+    Args:
+        cfg: of the analysis.
+        networks: what is mapped.
+
+    Raises:
+        ConfigError: the layer that is named does not fit.
     """
+    try:
+        layer = choose_layer(cfg.layer, networks)
+    except ConfigError as error:
+        if cfg.layer is not None:
+            raise
+        return None, [f"there are no maps: {error}"]
+    return MapSettings(layer, cfg.method, cfg.target, cfg.score), []
 
-    indices: np.ndarray
-    labels: np.ndarray
-    rows: np.ndarray
-    checkpoint_rows: tuple[np.ndarray, ...]
-    attention: Attention
+
+def choose_layer(layer: str | None, networks: Collection[TrainedNetwork]) -> str:
+    """Return the block to map: the one asked for, or the deepest that all heads read in place.
+
+    In place means that its map has `SMALLEST_SIDE` cells a side or more.
+
+    Raises:
+        ConfigError: a head reads nothing from there on, or the map is too small to tell bands
+            apart, or the networks' maps have different sizes.
+    """
+    if layer is None:
+        return _deepest_read(networks)
+    for network in networks:
+        if layer not in network.blocks:
+            raise ConfigError(
+                f"layer={layer}: there is no such block{suggestion(layer, network.blocks)} "
+                f"(blocks: {', '.join(network.blocks)})"
+            )
+        last = network.deepest
+        if network.blocks.index(layer) > network.blocks.index(last):
+            raise ConfigError(
+                f"layer={layer}: the head reads nothing after {last}; name that block or one "
+                "before it"
+            )
+    sides = _sides(layer, networks)
+    if len(sides) > 1:
+        raise ConfigError(
+            f"layer={layer}: the runs' maps have different sizes ({_cells(sides)}); "
+            f"{_other_layer(networks)}"
+        )
+    if max(sides) < SMALLEST_SIDE:
+        raise ConfigError(
+            f"layer={layer}: its map of {_cells(sides)} cells cannot tell eyes, nose and mouth "
+            f"apart; {_other_layer(networks)}"
+        )
+    return layer
+
+
+def _deepest_read(networks: Collection[TrainedNetwork]) -> str:
+    read = set.intersection(*(set(network.reader.taps) for network in networks))
+    found = _deepest([block for block in _blocks(networks) if block in read], networks)
+    if found is None:
+        raise ConfigError(
+            "layer: no block that all heads read has a map of the same size in all runs that can "
+            f"tell eyes, nose and mouth apart; {_other_layer(networks)}"
+        )
+    return found
+
+
+def _other_layer(networks: Collection[TrainedNetwork]) -> str:
+    """Return advice: the deepest block that goes with all runs, whether heads read it or not."""
+    blocks = _blocks(networks)
+    shallowest = min(blocks.index(network.deepest) for network in networks)
+    found = _deepest(blocks[: shallowest + 1], networks)
+    if found is None:
+        return "analyse the sweeps one at a time"
+    return f"the deepest that goes with all is layer={found} ({_cells(_sides(found, networks))})"
+
+
+def _deepest(blocks: Sequence[str], networks: Collection[TrainedNetwork]) -> str | None:
+    """Return the last block whose maps are large enough and of one size, if there is one."""
+    for block in reversed(blocks):
+        sides = _sides(block, networks)
+        if len(sides) == 1 and min(sides) >= SMALLEST_SIDE:
+            return block
+    return None
+
+
+def _blocks(networks: Collection[TrainedNetwork]) -> tuple[str, ...]:
+    return next(iter(networks)).blocks
+
+
+def _sides(layer: str, networks: Collection[TrainedNetwork]) -> set[int]:
+    return {network.side(layer) for network in networks}
+
+
+def _cells(sides: Collection[int]) -> str:
+    return ", ".join(f"{side}×{side}" for side in sorted(sides))
 
 
 def choose_photographs(
@@ -77,29 +159,17 @@ def map_photographs(
         indices: int64, (P,), ascending: the photographs (see `choose_photographs`).
         settings: how maps are made.
     """
-    conditions, faces = networks.conditions, networks.faces
-    rows = np.empty((len(conditions), len(indices), SIZE))
-    averages = []
-    passes = len(indices) * len(conditions)
+    faces, maps = networks.faces, {}
+    passes = len(indices) * len(networks.conditions)
     with image_progress("Mapping attention", passes) as advance, large_blocks_kept():
-        for label, own_rows in zip(conditions, rows, strict=True):
+        for label in networks.conditions:
             mapper = _ConditionMapper(networks, label, settings, len(indices))
-            average = ConditionAverage(len(faces.classes), mapper.checkpoints, mapper.side)
-            for start in range(0, len(indices), mapper.batch):
-                part = slice(start, start + mapper.batch)
-                labels = faces.labels[indices[part]]
-                own_rows[part] = row_shares(average.add(mapper.maps(indices[part]), labels))
-                advance(len(labels))
-            averages.append(average)
-    attention = collect(faces.classes, list(conditions), averages)
-    by_checkpoint = tuple(row_shares(one.checkpoint_means("mass")) for one in averages)
-    return MappedPhotographs(indices, faces.labels[indices], rows, by_checkpoint, attention)
-
-
-def row_shares(mass: np.ndarray) -> np.ndarray:
-    """Return how much of each map's mass, (…, h, h), lies in each row of the face, (…, 48)."""
-    matrix = enlargement(mass.shape[-1])
-    return mass @ matrix.sum(axis=0) @ matrix.T
+            parts = []
+            for part in np.split(indices, range(mapper.batch, len(indices), mapper.batch)):
+                parts.append(mapper.maps(part))
+                advance(len(part))
+            maps[label] = np.concatenate(parts, axis=1)
+    return average_maps(maps, indices, faces.labels[indices], faces.classes)
 
 
 class _ConditionMapper:
@@ -113,16 +183,13 @@ class _ConditionMapper:
             whether to compile it.
 
     Attributes:
-        checkpoints: number of the condition's networks.
-        side: height and width of a map in cells.
         batch: faces in a pass.
     """
 
     def __init__(self, networks: Networks, label: str, settings: MapSettings, photographs: int):
         keys = networks.keys(label)
         own = [networks.trained[key] for key in keys]
-        self.checkpoints = len(own)
-        self.side = own[0].side(settings.layer)
+        self._side = own[0].side(settings.layer)
         self.batch = own[0].reader.batch
         self._device = networks.device
         occlusion = networks.conditions[label].occlusion
@@ -147,7 +214,7 @@ class _ConditionMapper:
             indices: int64, (B,).
         """
         wanted = self._held_out[:, indices]
-        maps = np.full((*wanted.shape, self.side, self.side), np.nan, np.float32)
+        maps = np.full((*wanted.shape, self._side, self._side), np.nan, np.float32)
         for key, read in self._trunks.items():
             users = [number for number, own in enumerate(self._trunk_of) if own == key]
             seen = np.flatnonzero(wanted[users].any(axis=0))

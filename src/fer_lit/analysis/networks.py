@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -10,18 +10,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import torch
+from omegaconf import OmegaConf
 from torch import Tensor, nn
 
+from fer_lit.classifier import EmotionClassifier
+from fer_lit.errors import ConfigError
 from fer_lit.faces.augmentation import AS_THEY_ARE
 from fer_lit.faces.face_set import FaceSet
-from fer_lit.faces.occlusion import Occlusion, occlude
 from fer_lit.faces.views import FaceViews
-from fer_lit.feature_bank.compilation import Read
+from fer_lit.networks.backbone import Backbone
 from fer_lit.networks.reader import FrozenReader
-from fer_lit.runs.predictions import prediction_frame
+from fer_lit.runs.folder import one_line
+from fer_lit.targets import build
 
 if TYPE_CHECKING:
-    from fer_lit.analysis.labels import Condition
+    from fer_lit.analysis.labels import Condition, Run
     from fer_lit.analysis.selection import Selection
 
 Key = tuple[str, int]
@@ -133,54 +136,113 @@ class Networks:
         """Return the faces that a network of the group is judged on: indices, int64, ascending."""
         return np.flatnonzero(np.any([self.held_out[key] for key in group], axis=0))
 
-    def predict(self, group: Sequence[Key], read: Read, batch: int) -> dict[Key, pd.DataFrame]:
-        """Let each network of a group predict the faces that it is judged on.
 
-        Args:
-            group: networks that share their features.
-            read: returns the features of faces under an occlusion for their indices; asked once
-                per face.
-            batch: faces to read at a time.
+def gather(
+    selection: Selection, root: str | None, weights: str | None, device: torch.device
+) -> tuple[Networks | None, list[str]]:
+    """Return networks and photographs, or None if either cannot be had, and why in a line each.
 
-        Returns:
-            For each network a `prediction_frame`.
-        """
-        faces = self.judged(group)
-        found: dict[Key, list[np.ndarray]] = {key: [] for key in group}
-        for part in np.split(faces, range(batch, len(faces), batch)):
-            features = read(torch.from_numpy(part).to(self.device))
-            for key in group:
-                own = torch.from_numpy(self.held_out[key][part]).to(self.device)
-                tapped = {tap: values[own] for tap, values in features.items()}
-                found[key].append(self.trained[key].probabilities(tapped).cpu().numpy())
-        return {key: self._predictions(key, np.concatenate(found[key])) for key in group}
+    Args:
+        selection: the runs.
+        root: where the photographs are, if they have moved.
+        weights: file of the backbone's weights, if it has moved.
+        device: where the networks go.
+    """
+    try:
+        faces = load_photographs(selection, root)
+    except ConfigError as error:
+        return None, [f"there are no maps and no transfer: {error}"]
+    trained, notes = load_networks(selection, weights, device)
+    return (Networks(selection, faces, trained, device) if trained else None), notes
 
-    def predict_under(
-        self,
-        group: Sequence[Key],
-        occlusion: Occlusion,
-        read: Read,
-        advance: Callable[[int], None],
-    ) -> dict[Key, pd.DataFrame]:
-        """Let each network of a group predict under an occlusion, and keep no features.
 
-        Args:
-            group: networks that share their features.
-            occlusion: to test under.
-            read: reads what the group shares from pixels.
-            advance: told how many faces have gone through the network.
-        """
-        network = self.trained[group[0]]
-        views = network.views(occlude(self.faces.pixels, occlusion))
+def load_photographs(selection: Selection, root: str | None) -> FaceSet:
+    """Return the photographs that the runs were trained and validated on.
 
-        def read_faces(indices: Tensor) -> dict[str, Tensor]:
-            features = read(views(indices, 0))
-            advance(len(indices))
-            return features
+    Args:
+        selection: the runs.
+        root: where the photographs are, if they have moved.
 
-        return self.predict(group, read_faces, network.reader.batch)
+    Raises:
+        ConfigError: they are not there, or are others.
+    """
+    source = selection.config.data.source.copy()
+    if root is not None and "root" in source:
+        source.root = root
+    faces = build(source).load()
+    wanted = selection.runs[0].provenance["data_fingerprint"]
+    if faces.fingerprint != wanted:
+        raise ConfigError(
+            f"data.root={faces.source}: these are not the photographs of the runs (fingerprint "
+            f"{faces.fingerprint[:12]}, not {wanted[:12]}); give those as data.root=FOLDER"
+        )
+    return faces
 
-    def _predictions(self, key: Key, probabilities: np.ndarray) -> pd.DataFrame:
-        own = np.flatnonzero(self.held_out[key])
-        names = [self.faces.names[index] for index in own]
-        return prediction_frame(names, self.faces.labels[own], probabilities, self.faces.classes)
+
+def load_networks(
+    selection: Selection, weights: str | None, device: torch.device
+) -> tuple[dict[Key, TrainedNetwork], list[str]]:
+    """Return the networks that can be rebuilt, and a line for each that cannot.
+
+    Args:
+        selection: the runs.
+        weights: file of the backbone's weights, if it is not where the run found it.
+        device: where the networks go.
+    """
+    trained: dict[Key, TrainedNetwork] = {}
+    backbones: dict[str, Backbone] = {}
+    problems: dict[str, list[str]] = {}
+    for condition in selection.conditions.values():
+        for seed, run in condition.runs.items():
+            try:
+                trained[condition.label, seed] = _load(run, weights, backbones, device)
+            # A checkpoint can be missing, cut off, or of weights that are not there any more.
+            except Exception as error:
+                advice = " (weights=FILE says where they are now)" * isinstance(error, ConfigError)
+                problems.setdefault(one_line(error) + advice, []).append(run.name)
+    notes = [
+        f"only the predictions of {', '.join(names)} are analysed, not the network: {reason}"
+        for reason, names in problems.items()
+    ]
+    computed_in = {run.provenance["precision"]["backbone"] for run in selection.runs}
+    if device.type == "cpu" and "float16" in computed_in:
+        notes.append("what was computed in float16 is float32 here: a CPU has no float16")
+    return trained, notes
+
+
+def _load(
+    run: Run, weights: str | None, backbones: dict[str, Backbone], device: torch.device
+) -> TrainedNetwork:
+    try:
+        model = _rebuild(run)
+    except ConfigError:
+        if weights is None:
+            raise
+        model = _rebuild(run, weights=weights)
+    model.backbone.freeze_all_but(())
+    arithmetic = model.hparams.backbone_arithmetic
+    float16_on_cpu = arithmetic == "float16" and device.type == "cpu"
+    reader = FrozenReader(
+        backbones.setdefault(model.backbone.digest(), model.backbone.to(device)),
+        model.taps,
+        torch.float32 if float16_on_cpu else getattr(torch, arithmetic),
+        device,
+        run.config.data.image_size,
+    )
+    head = model.head.requires_grad_(False).eval().to(device)
+    return TrainedNetwork(reader, head)
+
+
+def _rebuild(run: Run, **changed: str) -> EmotionClassifier:
+    options = OmegaConf.to_container(run.config.model)
+    # Those of the configuration, which was checked, and which earlier versions' files lack.
+    described = {name: options[name] for name in ("backbone", "head", "schedule", "taps")}
+    return EmotionClassifier.load_from_checkpoint(
+        run.checkpoint,
+        map_location="cpu",
+        weights_only=True,
+        download=run.config.data.download,
+        trust=True,
+        **described,
+        **changed,
+    )

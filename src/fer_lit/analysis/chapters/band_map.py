@@ -19,11 +19,10 @@ from fer_lit.analysis.chapters.band_runs import (
     Predicted,
     find_bands,
     own_predictions,
-    predict_under,
+    predict_under_bands,
 )
 from fer_lit.analysis.chapters.costs import drop_table
-from fer_lit.analysis.loading import load_networks, load_photographs
-from fer_lit.analysis.networks import Networks
+from fer_lit.analysis.networks import Networks, load_networks, load_photographs
 from fer_lit.analysis.report.style import percent, points
 from fer_lit.analysis.selection import Selection
 from fer_lit.analysis.stats import wilson
@@ -88,7 +87,7 @@ def _test(analysis: Analysis, bands: Bands, faces: FaceSet) -> tuple[Predicted, 
     trained, problems = load_networks(only, analysis.cfg.weights, device)
     if not trained:
         return {}, problems
-    return predict_under(Networks(only, faces, trained, device), bands), problems
+    return predict_under_bands(Networks(only, faces, trained, device), bands), problems
 
 
 def band_table(predicted: Predicted, height: int) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from fer_lit import paper
+from fer_lit.analysis.chapters.transfer import predict_under
 from fer_lit.analysis.labels import Condition
 from fer_lit.analysis.networks import Networks
 from fer_lit.analysis.selection import Selection
@@ -168,7 +169,7 @@ def own_predictions(bands: Bands) -> Predicted:
     }
 
 
-def predict_under(networks: Networks, bands: Bands) -> Predicted:
+def predict_under_bands(networks: Networks, bands: Bands) -> Predicted:
     """Let networks trained without occlusion predict the faces they are judged on under each band.
 
     Nothing is kept on disk: the features of some taps would take more room than all others.
@@ -195,6 +196,6 @@ def predict_under(networks: Networks, bands: Bands) -> Predicted:
         for group in networks.sharing:
             read = fastest(networks.trained[group[0]].reader, passes)
             for place, occlusion in occlusions.items():
-                found = networks.predict_under(group, occlusion, read, advance)
+                found = predict_under(networks, group, occlusion, read, advance)
                 predicted[place] |= {seed: own for (_, seed), own in found.items()}
     return predicted

@@ -13,7 +13,7 @@ from matplotlib.ticker import PercentFormatter
 
 from fer_lit.analysis.averages import enlarge
 from fer_lit.analysis.chapter import ALL, Analysis, Chapter, Drawing, Finding, Table
-from fer_lit.analysis.chapters.map_grid import add_bar, draw_maps, limits, map_grid, mark
+from fer_lit.analysis.chapters.attention import add_bar, draw_maps, limits, map_grid, mark
 from fer_lit.analysis.chapters.shares import (
     band_shares,
     cells,
@@ -29,7 +29,7 @@ from fer_lit.faces.occlusion import Occlusion
 from fer_lit.paper import BANDS
 
 if TYPE_CHECKING:
-    from fer_lit.analysis.maps import MappedPhotographs
+    from fer_lit.analysis.averages import MappedPhotographs
     from fer_lit.analysis.networks import Networks
 
 Interval = Callable[[np.ndarray], tuple[float, float]]

@@ -11,8 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from fer_lit.analysis.averages import enlarge, scale
-from fer_lit.analysis.cam import map_faces
-from fer_lit.analysis.map_settings import MapSettings
+from fer_lit.analysis.cam import MapSettings, map_faces
 from fer_lit.analysis.networks import Networks, TrainedNetwork
 from fer_lit.errors import ConfigError
 from fer_lit.faces.face_set import FaceSet

@@ -19,12 +19,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from fer_lit.analysis.averages import enlarge, scale
-from fer_lit.analysis.cam import map_faces
+from fer_lit.analysis.cam import MapSettings, map_faces
 from fer_lit.analysis.chapter import records
 from fer_lit.analysis.chapters.photographs import draw_face, draw_map
-from fer_lit.analysis.loading import load_networks
-from fer_lit.analysis.map_settings import MapSettings, choose_layer
-from fer_lit.analysis.networks import TrainedNetwork
+from fer_lit.analysis.maps import choose_layer
+from fer_lit.analysis.networks import TrainedNetwork, load_networks
 from fer_lit.analysis.report import style
 from fer_lit.analysis.selection import Selection
 from fer_lit.errors import ConfigError

@@ -10,14 +10,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fer_lit.analysis.averages import enlarge, scale
-from fer_lit.analysis.cam import map_faces
+from fer_lit.analysis.cam import MapSettings, map_faces
 from fer_lit.analysis.chapter import Analysis, Chapter, Drawing
-from fer_lit.analysis.chapters.map_grid import OPACITY
-from fer_lit.analysis.map_settings import MapSettings
 from fer_lit.analysis.networks import Networks
 from fer_lit.analysis.report import style
 from fer_lit.faces.occlusion import occlude
 
+OPACITY = 0.5
+"""Of a map that lies over a face."""
 EXAMPLES = 4
 """Photographs in Figure 2 that a condition's network got right, and as many that it got wrong."""
 _CAPTION = (

@@ -20,7 +20,7 @@ from fer_lit.faces.face_set import SIZE
 from fer_lit.paper import BANDS
 
 if TYPE_CHECKING:
-    from fer_lit.analysis.maps import MappedPhotographs
+    from fer_lit.analysis.averages import MappedPhotographs
 
 _TABLE_CAPTION = (
     "Share of attention inside each band, with 95 % bootstrap intervals over photographs, which "

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 import numpy as np
 import pandas as pd
+import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import PercentFormatter
+from torch import Tensor
 
 from fer_lit.analysis.chapter import Analysis, Chapter, Drawing, Finding, Table
 from fer_lit.analysis.networks import Key, Networks
 from fer_lit.analysis.report import style
 from fer_lit.faces.occlusion import Occlusion, occlude
 from fer_lit.feature_bank.bank import FeatureBank
-from fer_lit.feature_bank.compilation import fastest
+from fer_lit.feature_bank.compilation import Read, fastest
 from fer_lit.paper import BANDS
 from fer_lit.progress import image_progress
+from fer_lit.runs.predictions import prediction_frame
 
 _READ_AT_A_TIME = 4096  # faces, which bounds the memory
 _FIGURE_CAPTION = (
@@ -88,13 +91,63 @@ def _under_each(
             views = networks.trained[group[0]].views(occlude(networks.faces.pixels, occlusion))
             bank = FeatureBank(views, depends_on, reader)
             bank.fill({0: faces})
-            yield name, networks.predict(group, partial(bank.read, view=0), _READ_AT_A_TIME)
+            yield name, _predict(networks, group, partial(bank.read, view=0), _READ_AT_A_TIME)
         return
     passes = len(faces) * len(occlusions)
     read = fastest(reader, passes)
     with image_progress("Testing under occlusions", passes) as advance:
         for name, occlusion in occlusions.items():
-            yield name, networks.predict_under(group, occlusion, read, advance)
+            yield name, predict_under(networks, group, occlusion, read, advance)
+
+
+def predict_under(
+    networks: Networks,
+    group: Sequence[Key],
+    occlusion: Occlusion,
+    read: Read,
+    advance: Callable[[int], None],
+) -> dict[Key, pd.DataFrame]:
+    """Let each network of a group predict the faces it is judged on under an occlusion.
+
+    Args:
+        networks: and their photographs.
+        group: networks that share their features, of which none are kept.
+        occlusion: to test under.
+        read: reads what the group shares from pixels.
+        advance: told how many faces have gone through the network.
+
+    Returns:
+        For each network a `prediction_frame`.
+    """
+    network = networks.trained[group[0]]
+    views = network.views(occlude(networks.faces.pixels, occlusion))
+
+    def read_faces(indices: Tensor) -> dict[str, Tensor]:
+        features = read(views(indices, 0))
+        advance(len(indices))
+        return features
+
+    return _predict(networks, group, read_faces, network.reader.batch)
+
+
+def _predict(
+    networks: Networks, group: Sequence[Key], read: Read, batch: int
+) -> dict[Key, pd.DataFrame]:
+    """Return the predictions from features that `read` returns, `batch` faces at a time."""
+    faces, judged = networks.faces, networks.judged(group)
+    found: dict[Key, list[np.ndarray]] = {key: [] for key in group}
+    for part in np.split(judged, range(batch, len(judged), batch)):
+        features = read(torch.from_numpy(part).to(networks.device))
+        for key in group:
+            own = torch.from_numpy(networks.held_out[key][part]).to(networks.device)
+            tapped = {tap: values[own] for tap, values in features.items()}
+            found[key].append(networks.trained[key].probabilities(tapped).cpu().numpy())
+    frames = {}
+    for key, parts in found.items():
+        own = np.flatnonzero(networks.held_out[key])
+        names, labels = [faces.names[index] for index in own], faces.labels[own]
+        frames[key] = prediction_frame(names, labels, np.concatenate(parts), faces.classes)
+    return frames
 
 
 def transfer_findings(table: pd.DataFrame, references: Mapping[str, str]) -> list[Finding]:

@@ -17,10 +17,9 @@ from scipy.stats import spearmanr
 from torch import Tensor, nn
 
 from fer_lit.analysis.averages import enlarge, mean_known
-from fer_lit.analysis.cam import map_faces
+from fer_lit.analysis.cam import MapSettings, map_faces
 from fer_lit.analysis.chapter import Analysis, Chapter, Finding, Table
 from fer_lit.analysis.chapters.drawn_faces import check_drawn_faces
-from fer_lit.analysis.map_settings import MapSettings
 from fer_lit.analysis.networks import Networks, TrainedNetwork
 from fer_lit.analysis.stats import bootstrap_means
 from fer_lit.faces.occlusion import occlude
