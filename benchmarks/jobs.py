@@ -87,7 +87,7 @@ def measure(faces: int, seeds: int, epochs: int) -> Jobs:
             f"data.image_size={SMALL}",
             f"trainer.max_epochs={epochs}",
         )
-        program.run(*command)
+        program.run(*command, "logger=csv")
         arithmetic = [_bare_loop(faces, epochs) for _ in range(3)]
         begin = time.time()
         process = program.start(*command)

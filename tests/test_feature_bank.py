@@ -2,7 +2,7 @@
 
 import json
 import logging
-import multiprocessing
+import os
 import time
 from collections import Counter
 from dataclasses import replace
@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from helpers import warm
 from helpers.backbones import build_backbone, linear_head
 
 from fer_lit.errors import ConfigError
@@ -401,8 +402,9 @@ def test_the_log_says_what_was_found_and_what_is_computed(backbone, caplog):
     ]
 
 
-def _fill_in_another_process(start, folder, name, indices):
+def _fill_in_another_process(start, cache, folder, name, indices):
     """Fill a bank slowly, beginning with the others, and write how many images were computed."""
+    os.environ["FER_LIT_CACHE"] = cache
     torch.set_num_threads(1)
     reading._PASS_PIXELS["cpu"] = BATCH * IMAGE**2
     backbone = _small_backbone()
@@ -433,11 +435,14 @@ def _bank_for_processes(backbone: Backbone) -> FeatureBank:
 
 
 def test_two_processes_share_the_work(cache, tmp_path):
-    context = multiprocessing.get_context("spawn")
+    context = warm.context()
     start = context.Barrier(2)
     jobs = {"first": list(range(16)), "second": list(range(8, 24))}
     processes = [
-        context.Process(target=_fill_in_another_process, args=(start, str(tmp_path), name, wanted))
+        context.Process(
+            target=_fill_in_another_process,
+            args=(start, str(cache), str(tmp_path), name, wanted),
+        )
         for name, wanted in jobs.items()
     ]
     for process in processes:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers.command import DEMO, analyze, only, train
+from helpers.command import DEMO, only
 from helpers.fitting import described
+from helpers.warm import analyze, train
 from omegaconf import OmegaConf
 
 from fer_lit.classifier import EmotionClassifier

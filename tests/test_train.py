@@ -132,7 +132,7 @@ def test_a_failing_job_is_named_and_the_others_run(tmp_path, photographs):
     (photographs / "train" / "happy" / "3.png").write_bytes(b"not a picture")
     options = (*DEMO[2:], "data.image_size=64", "model.weights=null", "model.taps=[maxpool1/2]")
     sweep = ("-m", f"data.root={photographs}", "data.on_bad_image=error,skip")
-    process = train(tmp_path, *sweep, *options)
+    process = warm.train(tmp_path, *sweep, *options)
     folder = only(tmp_path, "outputs/sweeps/*")
     failed, finished = table(folder / "summary.csv")
     assert process.returncode == 1
@@ -147,7 +147,7 @@ def test_a_failing_job_is_named_and_the_others_run(tmp_path, photographs):
 
 def test_without_photographs_the_demo_runs_and_says_so(tmp_path):
     options = ("data.download=false", "trainer.max_epochs=1", "logger=none", "model.dropout=0.2")
-    process = train(tmp_path, *options)
+    process = warm.train(tmp_path, *options)
     run = only(tmp_path, "outputs/runs/*")
     assert process.returncode == 0, process.stdout + process.stderr
     assert "DEMO" in process.stdout and "data: synthetic" in process.stdout
@@ -234,7 +234,7 @@ def test_the_official_parts_of_a_csv_file(tmp_path):
 def test_the_same_command_twice_gives_the_same_metrics(tmp_path):
     contents = []
     for cache in ("one", "two"):  # neither finds the other's features
-        process = train(tmp_path, *DEMO, FER_LIT_CACHE=str(tmp_path / cache))
+        process = warm.train(tmp_path, *DEMO, FER_LIT_CACHE=str(tmp_path / cache))
         assert process.returncode == 0, process.stdout + process.stderr
         run = max(tmp_path.glob("outputs/runs/*"), key=lambda path: path.stat().st_mtime)
         contents.append((run / "metrics.json").read_bytes())
@@ -287,7 +287,7 @@ def test_a_class_without_photographs_is_an_error_before_anything_starts(tmp_path
 
 def test_missing_imagenet_weights_say_what_to_do(tmp_path, photographs):
     options = ("model=googlenet_caffe", "data.download=false", "logger=csv")
-    process = train(tmp_path, f"data.root={photographs}", *options)
+    process = warm.train(tmp_path, f"data.root={photographs}", *options)
     assert process.returncode == 1
     assert all(text in process.stdout for text in ("model.weights=FILE", "experiment=demo", "BVLC"))
 

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import matplotlib
+
 ROOT = Path(__file__).parents[2]
 CONF = ROOT / "conf"
 
@@ -42,6 +44,7 @@ def offline(folder: Path) -> dict[str, str]:
     return kept | {
         "FER_LIT_CACHE": str(folder / "cache"),
         "HOME": str(folder),
+        "MPLCONFIGDIR": matplotlib.get_configdir(),  # else each program lists all fonts anew
         "NETRC": str(folder / "netrc"),
         "PYTHONWARNINGS": "error",
         "COLUMNS": "120",

@@ -7,6 +7,7 @@ and exit status are the real ones; `test_train.py` starts them from nothing.
 
 from __future__ import annotations
 
+import atexit
 import multiprocessing
 import os
 import runpy
@@ -44,7 +45,7 @@ def run(
         return subprocess.run(fresh, cwd=folder, env=variables, capture_output=True, text=True)
     with TemporaryDirectory() as written:
         files = (Path(written) / "stdout", Path(written) / "stderr")
-        process = _context().Process(target=_be, args=(arguments, folder, variables, files))
+        process = context().Process(target=_be, args=(arguments, folder, variables, files))
         # The process that is forked comes to be with the first; warnings are errors in it, too.
         with patch.dict(os.environ, variables, clear=True):
             process.start()
@@ -56,7 +57,8 @@ def run(
 
 
 @cache
-def _context() -> BaseContext:
+def context() -> BaseContext:
+    """Return what starts processes that have PyTorch and the rest imported from the beginning."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_IMPORTED)
     return context
@@ -74,4 +76,7 @@ def _be(
     sys.argv = arguments
     sys.path.insert(0, str(Path(arguments[0]).parent))
     multiprocessing.set_start_method(None, force=True)  # the usual one, not that of this process
-    runpy.run_path(arguments[0], run_name="__main__")
+    try:
+        runpy.run_path(arguments[0], run_name="__main__")
+    finally:
+        atexit._run_exitfuncs()  # as where Python ends, which a forked process does without
