@@ -9,8 +9,8 @@ from scipy.stats import ttest_1samp
 
 from fer_lit.analysis.chapter import records
 from fer_lit.analysis.chapters.costs import seed_test_table
-from fer_lit.analysis.stats import corrected_variance, resampled_t
 from fer_lit.runs.predictions import join_predictions
+from fer_lit.stats import corrected_variance, resampled_t
 
 T_2 = 4.3027
 """Student's t of two degrees of freedom at 97.5 %, from a table."""

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from fer_lit.analysis.chapter import records
-from fer_lit.analysis.stats import Mean, bootstrap_means, holm, permutation, welch, wilson
+from fer_lit.stats import Mean, bootstrap_means, holm, permutation, welch, wilson
 
 
 def test_holm_leaves_out_what_is_not_tested_and_its_input_as_it_is():

@@ -77,7 +77,7 @@ class Attention:
     zero_share: np.ndarray
 
     def save(self, path: Path) -> None:
-        """Write an `.npz` file; `mean` has an array a scaling there: `mean_scaled` and so on."""
+        """Write an `.npz` file, where `mean` is one array per scaling: `mean_scaled` and so on."""
         arrays = {}
         for field in fields(self):
             value = getattr(self, field.name)

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
-from scipy.stats import binomtest
 
 from fer_lit import paper
+from fer_lit.stats import wilson
 from fer_lit.targets import build
 
 Row = dict[str, Any]
@@ -49,8 +49,8 @@ def _row(run: Mapping[str, Any], varied: Sequence[str], classes: Sequence[str]) 
     if metrics:
         validation, count = metrics["validation"], metrics["faces"]["validation"]
         right = int(np.trace(validation["confusion_matrix"]))
-        interval = binomtest(right, count).proportion_ci(0.95, method="wilson")
-        shares |= {"accuracy": right / count, "low": interval.low, "high": interval.high}
+        low, high = map(float, wilson(right, count))
+        shares |= {"accuracy": right / count, "low": low, "high": high}
         shares |= {name: validation["recall"].get(emotion) for name, emotion in recalls.items()}
         shares["macro_f1"] = validation["macro_f1"]
         shares["test"] = metrics.get("test", {}).get("accuracy")

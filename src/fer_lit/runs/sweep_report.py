@@ -27,7 +27,7 @@ class SweepReport(Callback):
 
     def on_run_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Report on a single run."""
-        from fer_lit.runs.summary import summary_rows  # late: scipy takes a moment
+        from fer_lit.runs.summary import summary_rows  # late: statsmodels takes a moment
 
         with _fatal_errors():
             folder = Path(config.hydra.run.dir)

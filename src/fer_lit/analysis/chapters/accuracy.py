@@ -16,11 +16,11 @@ from fer_lit.analysis.chapters.costs import compare
 from fer_lit.analysis.report import style
 from fer_lit.analysis.report.style import NORMAL, PAGE_WIDTH, SMALL, percent, points, wrapped
 from fer_lit.analysis.selection import Selection
-from fer_lit.analysis.stats import resampled_t, wilson
 from fer_lit.paper import CONDITIONS, OTHER_STUDIES
 from fer_lit.runs.figures import plot_confusion_matrix
 from fer_lit.runs.predictions import pooled
 from fer_lit.runs.summary import paper_accuracy
+from fer_lit.stats import resampled_t, wilson
 
 _ACCURACY_CAPTION = (
     "Accuracy of each condition. Every photograph counts once, predicted by the first seed's "

@@ -109,7 +109,7 @@ def _notes_on_seeds(networks: Networks) -> list[str]:
         )
     if all(len(own) == 1 for own in seeds):
         notes.append(
-            "there is one network a condition: intervals are over photographs, and how much the "
+            "there is one network per condition: intervals are over photographs, and how much the "
             "maps of other seeds differ is not known (train more with seed=0,1,2,3,4)"
         )
     return notes

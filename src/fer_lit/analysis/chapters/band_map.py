@@ -25,12 +25,12 @@ from fer_lit.analysis.chapters.costs import drop_table
 from fer_lit.analysis.networks import Networks, load_networks, load_photographs
 from fer_lit.analysis.report.style import percent, points
 from fer_lit.analysis.selection import Selection
-from fer_lit.analysis.stats import wilson
 from fer_lit.errors import ConfigError
 from fer_lit.faces.face_set import FaceSet
 from fer_lit.paper import BANDS
 from fer_lit.precision import choose_device
 from fer_lit.runs.predictions import join_predictions, pooled
+from fer_lit.stats import wilson
 
 _FIGURE_CAPTION = (
     "The band map: how often networks are right (of an emotion: its recall) by where a band lies, "

@@ -23,10 +23,10 @@ from fer_lit.analysis.chapters.shares import (
     photograph_shares,
 )
 from fer_lit.analysis.report.style import SMALL, percent, points
-from fer_lit.analysis.stats import LEVEL, bootstrap_means, holm, permutation, resampled_t
 from fer_lit.faces.face_set import SIZE
 from fer_lit.faces.occlusion import Occlusion
 from fer_lit.paper import BANDS
+from fer_lit.stats import LEVEL, bootstrap_means, holm, permutation, resampled_t
 
 if TYPE_CHECKING:
     from fer_lit.analysis.averages import MappedPhotographs

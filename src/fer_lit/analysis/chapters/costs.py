@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fer_lit.analysis import stats
+from fer_lit import stats
 from fer_lit.analysis.chapter import ALL, Chapter, Finding, Table, records
 from fer_lit.analysis.labels import Pair, occlusion_pairs, option_pairs
 from fer_lit.analysis.report.style import p_value, points

@@ -15,9 +15,9 @@ from matplotlib.ticker import MaxNLocator
 from fer_lit.analysis.averages import mean_known
 from fer_lit.analysis.chapter import ALL, Analysis, Chapter, Drawing, Table
 from fer_lit.analysis.report import style
-from fer_lit.analysis.stats import bootstrap_means
 from fer_lit.faces.face_set import SIZE
 from fer_lit.paper import BANDS
+from fer_lit.stats import bootstrap_means
 
 if TYPE_CHECKING:
     from fer_lit.analysis.averages import MappedPhotographs

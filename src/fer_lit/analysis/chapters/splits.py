@@ -10,7 +10,7 @@ import pandas as pd
 from fer_lit.analysis.chapter import Analysis, Chapter, Finding, Table, records
 from fer_lit.analysis.labels import Condition, Pair, Run
 from fer_lit.analysis.report.style import points
-from fer_lit.analysis.stats import Mean, corrected_variance, newcombe, welch
+from fer_lit.stats import Mean, corrected_variance, newcombe, welch
 
 _SPLITS_CAPTION = (
     "How the faces were split: numbers of faces, means over seeds. Duplicates: how many validation "

@@ -21,8 +21,8 @@ from fer_lit.analysis.cam import MapSettings, map_faces
 from fer_lit.analysis.chapter import Analysis, Chapter, Finding, Table
 from fer_lit.analysis.chapters.drawn_faces import check_drawn_faces
 from fer_lit.analysis.networks import Networks, TrainedNetwork
-from fer_lit.analysis.stats import bootstrap_means
 from fer_lit.faces.occlusion import occlude
+from fer_lit.stats import bootstrap_means
 
 PHOTOGRAPHS = 60
 """Of each condition, on which the first two checks are made."""
