@@ -10,9 +10,14 @@ from helpers.warm import train
 from hydra import initialize_config_dir
 
 from fer_lit.analysis.chapter import records
-from fer_lit.analysis.chapters.band_curves import draw_band_map
-from fer_lit.analysis.chapters.band_map import band_findings, band_table
-from fer_lit.analysis.chapters.band_runs import WITHOUT, Place, find_bands, own_predictions
+from fer_lit.analysis.chapters.band_map import band_findings, draw_band_map
+from fer_lit.analysis.chapters.band_runs import (
+    WITHOUT,
+    Place,
+    band_table,
+    find_bands,
+    own_predictions,
+)
 from fer_lit.analysis.selection import select_runs
 from fer_lit.cli import analyze as analyze_command
 from fer_lit.cli import train as train_command

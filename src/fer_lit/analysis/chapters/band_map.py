@@ -7,30 +7,33 @@ fills, has learnt neither: together they separate what is hidden from what the n
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from fer_lit.analysis.chapter import ALL, Analysis, Chapter, Drawing, Finding, Table
-from fer_lit.analysis.chapters.band_curves import draw_band_map
 from fer_lit.analysis.chapters.band_runs import (
-    WITHOUT,
     Bands,
     Predicted,
+    band_table,
     find_bands,
     own_predictions,
     predict_under_bands,
 )
-from fer_lit.analysis.chapters.costs import drop_table
 from fer_lit.analysis.networks import Networks, load_networks, load_photographs
+from fer_lit.analysis.report import style
 from fer_lit.analysis.report.style import percent, points
 from fer_lit.analysis.selection import Selection
 from fer_lit.errors import ConfigError
-from fer_lit.faces.face_set import FaceSet
+from fer_lit.faces.face_set import SIZE, FaceSet
 from fer_lit.paper import BANDS
 from fer_lit.precision import choose_device
-from fer_lit.runs.predictions import join_predictions, pooled
-from fer_lit.stats import wilson
 
 _FIGURE_CAPTION = (
     "The band map: how often networks are right (of an emotion: its recall) by where a band lies, "
@@ -44,6 +47,13 @@ _TABLE_CAPTION = (
     "same photographs, with 95 % bootstrap intervals over photographs."
 )
 
+Looks = Mapping[tuple[str, str], style.Look]
+"""Of the curves, by kind of network and fill."""
+
+_REFERENCE = {"color": "0.35", "linewidth": 0.8, "linestyle": (0, (1, 2))}
+_FACE = slice(8, SIZE - 8)  # columns that are drawn
+_LEAST_WIDTH = 4  # percentage points in a panel
+_SAID = {"trained": "trained under the band", "tested": "tested only"}
 _WHO = {
     "trained": "Networks trained under the band ({})",
     "tested": "Networks trained without occlusion and tested under the band ({})",
@@ -57,11 +67,14 @@ def chapter(analysis: Analysis) -> Chapter:
         ConfigError: the runs make no band map.
     """
     bands, notes = find_bands(analysis.selection)
-    faces, problems = _photographs(analysis)
-    predicted = own_predictions(bands)
+    predicted, faces, problems = own_predictions(bands), None, []
+    try:
+        faces = load_photographs(analysis.selection, analysis.cfg.data.root)
+    except ConfigError as error:
+        problems = [f"no network is tested under the bands, and no face is drawn: {error}"]
     if faces and bands.reference:
-        tested, unloaded = _test(analysis, bands, faces)
-        predicted, problems = predicted | tested, [*problems, *unloaded]
+        tested, problems = _test(analysis, bands, faces)
+        predicted |= tested
     table = band_table(predicted, bands.height)
     face = faces.pixels.mean(axis=0) if faces else None
     return Chapter(
@@ -73,13 +86,6 @@ def chapter(analysis: Analysis) -> Chapter:
     )
 
 
-def _photographs(analysis: Analysis) -> tuple[FaceSet | None, list[str]]:
-    try:
-        return load_photographs(analysis.selection, analysis.cfg.data.root), []
-    except ConfigError as error:
-        return None, [f"no network is tested under the bands, and no face is drawn: {error}"]
-
-
 def _test(analysis: Analysis, bands: Bands, faces: FaceSet) -> tuple[Predicted, list[str]]:
     """Return the predictions of the networks without occlusion, and which cannot be rebuilt."""
     whole, device = bands.reference, choose_device("auto")
@@ -88,49 +94,6 @@ def _test(analysis: Analysis, bands: Bands, faces: FaceSet) -> tuple[Predicted, 
     if not trained:
         return {}, problems
     return predict_under_bands(Networks(only, faces, trained, device), bands), problems
-
-
-def band_table(predicted: Predicted, height: int) -> pd.DataFrame:
-    """Return how often networks are right by where the band lies.
-
-    Args:
-        predicted: what they predict.
-        height: rows of each band.
-
-    Returns:
-        For each place, one row for all emotions together (`emotion` is `all`), then one per
-        emotion: `kind`, `fill` and `top` (see `Place`), `height`, `emotion`, `seeds` (their
-        number), and of the pooled faces `faces`, `accuracy` (of an emotion: its recall), `low` and
-        `high` (95 % Wilson interval), `drop` (against the reference, on the photographs of the
-        seeds that both have), `drop_low` and `drop_high` (95 % bootstrap interval over
-        photographs). All but the counts are 0–1; what is not known is missing.
-    """
-    numbers = {place: str(number) for number, place in enumerate(predicted)}
-    joined = join_predictions({numbers[place]: own for place, own in predicted.items()})
-    pools = dict(list(pooled(joined).groupby("condition")))
-    rows = []
-    for place, by_seed in predicted.items():
-        pool = pools[numbers[place]]
-        emotions = pool["label"].cat.categories
-        parts = {ALL: pool} | {emotion: pool[pool["label"] == emotion] for emotion in emotions}
-        for emotion, part in parts.items():
-            rows.append(
-                {
-                    "condition": numbers[place],
-                    **place._asdict(),
-                    "height": None if place.top is None else height,
-                    "emotion": emotion,
-                    "seeds": len(by_seed),
-                    "faces": len(part),
-                    "accuracy": part["right"].mean(),
-                    **wilson(part["right"].sum(), len(part))._asdict(),
-                }
-            )
-    references = dict.fromkeys(numbers.values(), numbers.get(WITHOUT, ""))
-    drops = drop_table(joined, references)[["condition", "emotion", "drop", "low", "high"]]
-    drops = drops.rename(columns={"low": "drop_low", "high": "drop_high"})
-    table = pd.DataFrame(rows).astype({"top": "Int64", "height": "Int64"})
-    return table.merge(drops, "left", on=["condition", "emotion"]).drop(columns="condition")
 
 
 def band_findings(table: pd.DataFrame) -> list[Finding]:
@@ -220,3 +183,91 @@ def subtitle(selection: Selection) -> str:
         f"{len(bands.tops)} places, {whole} without occlusion, {selection.config.model.network}, "
         f"{sum(first['faces'].values()):,} faces, data: {first['data']}"
     )
+
+
+def draw_band_map(table: pd.DataFrame, face: np.ndarray | None) -> Figure:
+    """Draw accuracy and recalls from the top of the face to its bottom, beside a face.
+
+    Args:
+        table: see `band_table`; an emotion is a panel.
+        face: float, (48, 48), 0–255: a mean face; None, if there is none to show.
+    """
+    emotions = list(table["emotion"].unique())
+    bands = table.loc[table["top"].notna(), ["kind", "fill"]].drop_duplicates()
+    curves = list(bands.itertuples(index=False, name=None))
+    styles = dict(zip(curves, style.looks([str(curve) for curve in curves]).values(), strict=True))
+    columns, lines = style.panel_grid(len(emotions), most=4)
+    beside = 0 if face is None else 1
+    size = (min(style.PAGE_WIDTH, 1.2 + 1.5 * (columns + beside)), 2.6 * lines + 0.75)
+    figure = Figure(figsize=size, layout="constrained")
+    shape, widths = (lines, columns + beside), [1.25] * beside + [1] * columns
+    grid = figure.subplots(*shape, sharey=True, squeeze=False, width_ratios=widths)
+    if face is not None:
+        for axis in grid[:, 0]:
+            _draw_face(axis, face)
+    axes = list(grid[:, beside:].flat)
+    for axis in axes[len(emotions) :]:
+        axis.remove()
+    for number, (axis, emotion) in enumerate(zip(axes, emotions, strict=False)):
+        _draw_panel(axis, emotion, table[table["emotion"] == emotion], styles)
+        if number % columns == columns - 1:
+            style.name_bands(axis, BANDS)
+    _make_widths_equal(axes[: len(emotions)])
+    axes[0].set_ylim(SIZE - 0.5, -0.5)
+    axes[0].set_yticks([0, 10, 20, 30, 40, SIZE - 1])
+    for axis in grid[:, 0]:
+        axis.set_ylabel("row of the face (middle of the band)")
+    _draw_legend(figure, styles, (table["kind"] == "reference").any())
+    return figure
+
+
+def _make_widths_equal(axes: Sequence[Axes]) -> None:
+    """Let a percentage point be as wide in each panel, wherever its curves lie."""
+    ends = {axis: axis.dataLim.intervalx for axis in axes if np.isfinite(axis.dataLim.x0)}
+    half = 0.55 * max([_LEAST_WIDTH, *(high - low for low, high in ends.values())])
+    for axis, (low, high) in ends.items():
+        middle = (low + high) / 2
+        axis.set_xlim(middle - half, middle + half)
+        axis.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+
+
+def _draw_face(axis: Axes, face: np.ndarray) -> None:
+    style.style_axis(axis)
+    axis.imshow(face[:, _FACE], cmap="gray", aspect="auto")
+    axis.set_xticks([])
+    axis.set_title("mean face", fontsize=style.NORMAL)
+    for edge in style.band_edges(BANDS):
+        axis.axhline(edge, color="white", linewidth=0.7, linestyle=(0, (3, 2)))
+
+
+def _draw_panel(axis: Axes, emotion: str, table: pd.DataFrame, styles: Looks) -> None:
+    style.style_axis(axis)
+    whole = emotion == ALL
+    axis.set_title("all emotions" if whole else emotion, fontsize=style.NORMAL)
+    axis.set_xlabel("accuracy, %" if whole else "recall, %")
+    for edge in style.band_edges(BANDS):
+        axis.axhline(edge, color="0.85", linewidth=0.6, zorder=0)
+    for accuracy in table.loc[table["kind"] == "reference", "accuracy"].dropna():
+        axis.axvline(100 * accuracy, **_REFERENCE)
+    for (kind, fill), look in styles.items():
+        own = table[(table["kind"] == kind) & (table["fill"] == fill)]
+        _draw_curve(axis, own.sort_values("top"), look)
+
+
+def _draw_legend(figure: Figure, styles: Looks, with_reference: bool) -> None:
+    names = {
+        f"{_SAID[kind]} ({fill})": {"color": look.colour, "linestyle": look.line}
+        for (kind, fill), look in styles.items()
+    }
+    if with_reference:
+        names["without occlusion"] = _REFERENCE
+    style.legend_below(figure, [Line2D([], [], **look) for look in names.values()], list(names))
+
+
+def _draw_curve(axis: Axes, curve: pd.DataFrame, look: style.Look) -> None:
+    middles = (curve["top"] + (curve["height"] - 1) / 2).to_numpy(float)
+    share, low, high = (100 * curve[name].to_numpy(float) for name in ("accuracy", "low", "high"))
+    axis.fill_betweenx(middles, low, high, color=look.colour, alpha=0.15, linewidth=0)
+    # A single band is a point, which no line shows.
+    marker = "o" if len(curve) == 1 else ""
+    axis.plot(share, middles, color=look.colour, linestyle=look.line, marker=marker, linewidth=1.3)

@@ -1,4 +1,4 @@
-"""The networks of a band map, trained under bands of one height or without any, and their tests."""
+"""The runs of a band map, what their networks predict under bands, and how often they are right."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import NamedTuple
 import pandas as pd
 
 from fer_lit import paper
+from fer_lit.analysis.chapter import ALL
+from fer_lit.analysis.chapters.costs import drop_table
 from fer_lit.analysis.chapters.transfer import predict_under
 from fer_lit.analysis.labels import Condition
 from fer_lit.analysis.networks import Networks
@@ -20,6 +22,8 @@ from fer_lit.faces.occlusion import Occlusion
 from fer_lit.feature_bank.compilation import fastest
 from fer_lit.feature_bank.malloc import large_blocks_kept
 from fer_lit.progress import image_progress
+from fer_lit.runs.predictions import join_predictions, pooled
+from fer_lit.stats import wilson
 
 FILLS = ("noise", "gray", "blur")
 """What fills the bands under which networks are only tested."""
@@ -199,3 +203,46 @@ def predict_under_bands(networks: Networks, bands: Bands) -> Predicted:
                 found = predict_under(networks, group, occlusion, read, advance)
                 predicted[place] |= {seed: own for (_, seed), own in found.items()}
     return predicted
+
+
+def band_table(predicted: Predicted, height: int) -> pd.DataFrame:
+    """Return how often networks are right by where the band lies.
+
+    Args:
+        predicted: what they predict.
+        height: rows of each band.
+
+    Returns:
+        For each place, one row for all emotions together (`emotion` is `all`), then one per
+        emotion: `kind`, `fill` and `top` (see `Place`), `height`, `emotion`, `seeds` (their
+        number), and of the pooled faces `faces`, `accuracy` (of an emotion: its recall), `low` and
+        `high` (95 % Wilson interval), `drop` (against the reference, on the photographs of the
+        seeds that both have), `drop_low` and `drop_high` (95 % bootstrap interval over
+        photographs). All but the counts are 0–1; what is not known is missing.
+    """
+    numbers = {place: str(number) for number, place in enumerate(predicted)}
+    joined = join_predictions({numbers[place]: own for place, own in predicted.items()})
+    pools = dict(list(pooled(joined).groupby("condition")))
+    rows = []
+    for place, by_seed in predicted.items():
+        pool = pools[numbers[place]]
+        emotions = pool["label"].cat.categories
+        parts = {ALL: pool} | {emotion: pool[pool["label"] == emotion] for emotion in emotions}
+        for emotion, part in parts.items():
+            rows.append(
+                {
+                    "condition": numbers[place],
+                    **place._asdict(),
+                    "height": None if place.top is None else height,
+                    "emotion": emotion,
+                    "seeds": len(by_seed),
+                    "faces": len(part),
+                    "accuracy": part["right"].mean(),
+                    **wilson(part["right"].sum(), len(part))._asdict(),
+                }
+            )
+    references = dict.fromkeys(numbers.values(), numbers.get(WITHOUT, ""))
+    drops = drop_table(joined, references)[["condition", "emotion", "drop", "low", "high"]]
+    drops = drops.rename(columns={"low": "drop_low", "high": "drop_high"})
+    table = pd.DataFrame(rows).astype({"top": "Int64", "height": "Int64"})
+    return table.merge(drops, "left", on=["condition", "emotion"]).drop(columns="condition")
