@@ -7,18 +7,24 @@ import os
 import sys
 import threading
 import time
-from itertools import pairwise
+from collections.abc import Sequence
+from itertools import pairwise, product
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import torch
-from program import PAPER_FACES, SMALL, Program
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+from program import PAPER_FACES, SMALL, TRAIN, Program
 from tables import cores, environment, markdown_table
 
+from fer_lit import training
 from fer_lit.networks.googlenet import CHANNELS
 from fer_lit.networks.head import Perceptron
+from fer_lit.precision import choose_device, choose_precision
+from fer_lit.targets import build
 
 CONDITIONS = ("none", "eyes", "nose", "mouth")
 _BATCH = 256  # as in conf/config.yaml
@@ -76,18 +82,17 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def measure(faces: int, seeds: int, epochs: int) -> Jobs:
-    """Fill the bank by a first sweep, and measure a second one like it."""
+    """Measure a sweep whose features are there."""
     with TemporaryDirectory(prefix="fer-lit-benchmark-", ignore_cleanup_errors=True) as temporary:
         program = Program(Path(temporary))
-        command = (
-            "-m",
-            f"occlusion={','.join(CONDITIONS)}",
-            f"seed={','.join(map(str, range(seeds)))}",
+        options = (
             *program.prepare(faces),
             f"data.image_size={SMALL}",
             f"trainer.max_epochs={epochs}",
         )
-        program.run(*command, "logger=csv")
+        _fill_bank(program, options, seeds)
+        swept = (f"occlusion={','.join(CONDITIONS)}", f"seed={','.join(map(str, range(seeds)))}")
+        command = ("-m", *swept, *options)
         arithmetic = [_bare_loop(faces, epochs) for _ in range(3)]
         begin = time.time()
         process = program.start(*command)
@@ -107,6 +112,22 @@ def measure(faces: int, seeds: int, epochs: int) -> Jobs:
             [_at(memory, end) for end in ends],
             arithmetic,
         )
+
+
+def _fill_bank(program: Program, options: Sequence[str], seeds: int) -> None:
+    """Compute the features of the sweep's jobs, as each job would."""
+    os.environ["FER_LIT_CACHE"] = str(program.cache)
+    torch.set_num_threads(cores())
+    device = choose_device("auto")
+    for occlusion, seed in product(CONDITIONS, range(seeds)):
+        with initialize_config_dir(str(TRAIN.parent / "conf"), version_base="1.3"):
+            cfg = compose("config", [f"occlusion={occlusion}", f"seed={seed}", *options])
+        OmegaConf.resolve(cfg)
+        data = training.build_data(cfg, build(cfg.data.source).load())
+        precision = choose_precision(cfg.trainer.precision, device)
+        model = training.build_classifier(cfg, precision, data)
+        bank = training.open_bank(data, model, device)
+        bank.fill(data.needed_views(cfg.trainer.max_epochs))
 
 
 def _bare_loop(faces: int, epochs: int) -> float:
