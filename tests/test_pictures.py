@@ -1,10 +1,11 @@
 """One picture, or one row of the CSV file, to 48x48 grey pixels."""
 
+import os
 import warnings
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from fer_lit.errors import ConfigError
 from fer_lit.faces.pictures import decode, decode_csv
@@ -54,6 +55,21 @@ def test_palette_with_transparency_gives_no_warning(tmp_path):
         warnings.simplefilter("error")
         pixels, _, greyed = decode(tmp_path / "a.png")
     assert (pixels.min(), greyed) == (255, True)
+
+
+@pytest.mark.parametrize("kind", ["EPS", "PPM", "TGA"])
+def test_a_picture_is_of_a_common_format_whatever_its_name(tmp_path, kind):
+    Image.fromarray(RAMP).save(tmp_path / "a", kind)
+    (tmp_path / "a").rename(tmp_path / "a.jpg")
+    with pytest.raises(UnidentifiedImageError):
+        decode(tmp_path / "a.jpg")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.png")
+    with pytest.raises(ValueError, match="not a regular file"):
+        decode(tmp_path / "a.png")
 
 
 def test_sixteen_bits_are_refused_and_not_clipped(tmp_path):

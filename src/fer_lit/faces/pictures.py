@@ -15,6 +15,8 @@ from fer_lit.faces.face_set import SIZE
 from fer_lit.faces.listing import CSV_EMOTIONS, PARTS, Listing, Photograph
 from fer_lit.progress import image_progress
 
+FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF")
+"""What a picture is read as, whatever its name. Pillow knows formats that start other programs."""
 CHUNK = 64  # pictures per task: a task for each would cost more than its decoding
 
 
@@ -76,7 +78,9 @@ def decode_square(file: Path) -> np.ndarray:
 
 def _read_grey(file: Path) -> tuple[Image.Image, bool]:
     """Return a picture upright and in grey, and whether it had colours."""
-    with Image.open(file) as image:
+    if not file.is_file():
+        raise ValueError("not a regular file")  # a pipe would be waited for without end
+    with Image.open(file, formats=FORMATS) as image:
         if image.mode.startswith(("I", "F")):
             raise ValueError("more than 8 bits per pixel; save it with 8")
         if "exif" in image.info:
