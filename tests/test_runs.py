@@ -41,6 +41,22 @@ def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path, error, old):
     assert not old or file.read_text() == old
 
 
+def test_two_writers_of_a_file_do_not_meet(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.getpid", lambda: 1)  # as in two containers
+    with replacing(tmp_path / "a") as one, replacing(tmp_path / "a") as other:
+        one.write_text("one")
+        other.write_text("other")
+    assert (tmp_path / "a").read_text() == "one"
+    assert names(tmp_path) == ["a"]
+
+
+def test_what_json_has_not_is_not_written(tmp_path):
+    write_json(tmp_path / "a.json", {"loss": 1.0})
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "a.json", {"loss": float("nan")})
+    assert json.loads((tmp_path / "a.json").read_text()) == {"loss": 1.0}
+
+
 def test_nothing_written_is_an_error_and_keeps_the_old_file(tmp_path):
     file = tmp_path / "a.txt"
     file.write_text("old")

@@ -2,17 +2,25 @@
 
 import csv
 import json
-import os
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 
+def aside_of(path: Path) -> Path:
+    """Return a hidden path in the same folder that nobody else writes to.
+
+    Its name is random: numbers of processes repeat where two containers share a folder.
+    """
+    return path.with_name(f".{secrets.token_hex(8)}.{path.name}")
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a path to write to; it becomes `path` when the block ends without an error."""
-    aside = path.with_name(f".{os.getpid()}.{path.name}")
+    aside = aside_of(path)
     try:
         yield aside
         aside.replace(path)
@@ -27,8 +35,13 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write a value as indented JSON."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    """Write a value as indented JSON.
+
+    Raises:
+        ValueError: it has a number that JSON has not: NaN or an infinite one.
+    """
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    write_text(path, f"{text}\n")
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fer_lit.files import aside_of
+
 
 class StoredFeatures:
     """Features of one view at one tap on disk, and which of them are present.
@@ -41,7 +43,7 @@ def _create(path: Path, shape: tuple[int, ...], dtype: np.dtype | type) -> None:
     """Create a file full of zeros (sparse on most file systems) if it is not there."""
     if path.exists():
         return
-    aside = path.with_suffix(f".{os.getpid()}")
+    aside = aside_of(path)
     np.lib.format.open_memmap(aside, mode="w+", dtype=dtype, shape=shape).flush()
     # A link, unlike a renaming, never replaces a file that another process just created.
     try:
