@@ -70,6 +70,29 @@ def test_gradients_can_be_clipped_in_mixed_precision(fit):
     assert not trainer.optimizers[0].defaults["fused"]
 
 
+@pytest.mark.parametrize(("optimizer", "lr"), [("adamw", 1e300), ("sgd", 1e30)])
+def test_a_run_that_diverges_ends_at_once(fit, optimizer, lr):
+    model = EmotionClassifier(**options(optimizer=optimizer, lr=lr, scheduler="none"))
+    with pytest.raises(ConfigError, match=r"^model\.lr=1e\+30+: training diverges, the loss is "):
+        fit(model)
+    assert model.global_step <= 2
+
+
+def test_an_epoch_whose_last_step_diverges_is_no_success(data, tmp_path):
+    model = EmotionClassifier(**options(lr=1e300, scheduler="none"))
+    with pytest.raises(ConfigError, match=r"training diverges, the loss is nan in step 2, epoch 1"):
+        fitting.fit(model, data, tmp_path, limit_train_batches=1)
+
+
+def test_features_that_are_not_finite_are_named_as_the_cause():
+    model = EmotionClassifier(**options())
+    taps = {"maxpool1": torch.rand(4, 64, 4, 4)}
+    taps["maxpool1"][2, 5] = float("nan")
+    message = "^the loss is nan in step 1, epoch 1, because what the network is given is not finite"
+    with pytest.raises(ConfigError, match=message):
+        model.training_step(Batch(taps, torch.zeros(4, dtype=torch.int64)), 0)
+
+
 def test_an_average_over_views_that_are_all_sure_has_a_finite_loss():
     model = EmotionClassifier(**options()).eval()
     with torch.no_grad():

@@ -120,6 +120,7 @@ def test_the_configurations_of_a_group_have_the_same_keys(group):
         (["model.lr=0"], ["model.lr=0", "above 0"]),
         (["model.lr=fast"], ["model.lr=fast", "a number"]),
         (["model.lr=nan"], ["model.lr=nan", "above 0"]),
+        (["model.lr=1e30"], ["model.lr=1e+30", "at most 100"]),
         (["model.weight_decay=-0.1"], ["model.weight_decay=-0.1", "at least 0"]),
         (["model.scheduler=step"], ["model.scheduler=step", "cosine, one_cycle, none"]),
         (["model.label_smoothing=1"], ["model.label_smoothing=1", "from 0 up to"]),

@@ -80,6 +80,14 @@ def test_accuracy_has_its_wilson_interval(run, right, wrong, accuracy, low, high
     )
 
 
+def test_a_run_that_was_validated_on_some_faces_only_is_marked(run, tmp_path):
+    whole = run("0_none_seed0")
+    whole["metrics"]["faces"]["validation"] = 140
+    (row,) = summary_rows([whole])
+    assert row["accuracy"] == 50  # of the 100 that were seen
+    assert row["status"] == "partial: validated on 100 of 140 faces"
+
+
 def test_a_row_has_all_figures_in_percent(run):
     (row,) = summary_rows([run("0_mouth_seed0", occlusion="mouth")])
     assert row == {

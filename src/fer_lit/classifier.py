@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import lightning as L
 import torch
@@ -93,8 +93,16 @@ class EmotionClassifier(L.LightningModule):
         self._backbone_digest = self.backbone.frozen_digest()
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Return the loss of a batch."""
-        return self._step(batch, "train/")
+        """Return the loss of a batch.
+
+        Raises:
+            ConfigError: it is not finite; the message says in which step, and the likely cause.
+        """
+        loss = self._step(batch, "train/")
+        if not loss.isfinite():
+            given = [batch.inputs] if isinstance(batch.inputs, Tensor) else batch.inputs.values()
+            self._diverged(loss.item(), all(bool(values.isfinite().all()) for values in given))
+        return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Count a batch in the metrics."""
@@ -112,6 +120,9 @@ class EmotionClassifier(L.LightningModule):
         """Log both parts together, since training of the epoch is over: one row of a table."""
         # Nothing is trained on before a validation alone.
         self.history.append(self._measure([part for part, seen in self._seen.items() if seen]))
+        # Of a rate so high that the last step of an epoch is the one that goes wrong.
+        if not math.isfinite(loss := self.history[-1]["val/loss"]):
+            self._diverged(loss, inputs_are_finite=True)
 
     def on_test_epoch_end(self) -> None:
         """Log the metrics; keep them in `tested`, and what they are of in `test_probabilities`."""
@@ -169,6 +180,16 @@ class EmotionClassifier(L.LightningModule):
             )
         for name, value in self.backbone.state_dict().items():
             state[_BACKBONE + name] = value
+
+    def _diverged(self, loss: float, inputs_are_finite: bool) -> NoReturn:
+        where = f"the loss is {loss} in step {self.global_step + 1}, epoch {self.current_epoch + 1}"
+        if inputs_are_finite:
+            rate = f"model.lr={self.hparams.lr:g}"
+            raise ConfigError(f"{rate}: training diverges, {where}; lower the rate")
+        raise ConfigError(
+            f"{where}, because what the network is given is not finite: weights or stored features "
+            "are damaged; try another FER_LIT_CACHE, or features.bank=false"
+        )
 
     def _step(self, batch: Batch, part: str) -> Tensor:
         logits = _averaged(self(batch.inputs), len(batch.labels))

@@ -57,7 +57,7 @@ _RULES = (
     Rule("model.freeze", *one_of(*FREEZE)),
     Rule("model.lr_decay", *number(lambda v: 0 < v <= 1, "a number above 0, at most 1")),
     Rule("model.optimizer", *one_of("adamw", "sgd")),
-    Rule("model.lr", *number(lambda v: v > 0, "a number above 0")),
+    Rule("model.lr", *number(lambda v: 0 < v <= 100, "a number above 0, at most 100")),
     Rule("model.weight_decay", *number(lambda v: v >= 0, "a number of at least 0")),
     Rule("model.scheduler", *one_of(*schedules.NAMES)),
     Rule("model.label_smoothing", *SHARE),

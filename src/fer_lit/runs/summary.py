@@ -21,7 +21,8 @@ def summary_rows(runs: Sequence[Mapping[str, Any]]) -> list[Row]:
     validation faces after the last epoch; `test`, where a run has test faces, is the best epoch's
     accuracy on them; `paper` is the paper's accuracy, on photographs only.
     What differs between the runs, other than the occlusion, has columns of its own. A run that did
-    not finish has a `status` and no figures.
+    not finish has a `status` and no figures; that of a run which has not seen all validation faces
+    says so, and its figures are of those it has seen.
     """
     varied = varied_options([run["config"] for run in runs])
     classes = dict.fromkeys(emotion for run in runs for emotion in run["config"].data.classes)
@@ -45,10 +46,14 @@ def _cell(value: Any) -> str:
 def _row(run: Mapping[str, Any], varied: Sequence[str], classes: Sequence[str]) -> Row:
     cfg, metrics = run["config"], run["metrics"]
     recalls = {f"recall_{emotion}": emotion for emotion in classes}
+    status = run["provenance"]["status"]
     shares = dict.fromkeys(("accuracy", "low", "high", "macro_f1", *recalls, "test"))
     if metrics:
-        validation, count = metrics["validation"], metrics["faces"]["validation"]
-        right = int(np.trace(validation["confusion_matrix"]))
+        validation, faces = metrics["validation"], metrics["faces"]["validation"]
+        matrix = np.array(validation["confusion_matrix"])
+        right, count = int(matrix.trace()), int(matrix.sum())
+        if count < faces:  # as with +trainer.limit_val_batches
+            status = f"partial: validated on {count:,} of {faces:,} faces"
         low, high = map(float, wilson(right, count))
         shares |= {"accuracy": right / count, "low": low, "high": high}
         shares |= {name: validation["recall"].get(emotion) for name, emotion in recalls.items()}
@@ -59,7 +64,7 @@ def _row(run: Mapping[str, Any], varied: Sequence[str], classes: Sequence[str]) 
         "data": cfg.data.name,
         "occlusion": cfg.occlusion.name,
         **{name: str(OmegaConf.select(cfg, name)).replace("'", "") for name in varied},
-        "status": run["provenance"]["status"],
+        "status": status,
         **{name: None if share is None else 100 * share for name, share in shares.items()},
         "seconds": run["provenance"].get("seconds", {}).get("total"),
         "paper": paper_accuracy(cfg),

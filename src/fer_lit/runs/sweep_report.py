@@ -91,6 +91,9 @@ def _report(
     for run in failed:
         reason = run["provenance"].get("error", "did not finish")
         say(f"[red]FAILED[/] {escape(run['folder'].name)}: {escape(reason)}")
+    for run, row in zip(runs, rows, strict=True):
+        if row["status"] != run["provenance"]["status"]:
+            say(f"[yellow]Note:[/] {escape(row['run'])}: {row['status']}")
     say(f"Written to {escape(str(folder))}")
     offline = f"{wandb}/offline-run-*"
     if any(folder.glob(offline)):
