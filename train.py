@@ -27,4 +27,4 @@ def job(cfg: DictConfig) -> float:
 
 
 if __name__ == "__main__":
-    common.run(job, Path(__file__).parent.absolute() / "conf", train.checked)
+    common.run(job, Path(__file__).parent.absolute() / "conf", "config", train.checked)

@@ -8,7 +8,14 @@ from omegaconf import OmegaConf
 
 from fer_lit.errors import ConfigError
 from fer_lit.files import replacing, write_csv, write_json, write_text
-from fer_lit.runs.folder import RunFolder, one_line, read_run, read_sweep
+from fer_lit.runs.folder import (
+    RunFolder,
+    claim,
+    one_line,
+    read_run,
+    read_sweep,
+    refuse_runs,
+)
 
 CFG = OmegaConf.create({"seed": 0, "occlusion": {"name": "none"}})
 
@@ -86,6 +93,27 @@ def test_text_json_and_csv_read_back(tmp_path):
     write_csv(tmp_path / "a.csv", rows)
     with (tmp_path / "a.csv").open(newline="", encoding="utf-8") as file:
         assert list(csv.DictReader(file)) == rows
+
+
+def test_a_folder_is_claimed_by_one_alone(tmp_path):
+    folders = [claim(tmp_path / "new" / "12-00-00_none") for _ in range(3)]
+    assert [folder.name for folder in folders] == [
+        "12-00-00_none", "12-00-00_none_2", "12-00-00_none_3",
+    ]  # fmt: skip
+    assert names(tmp_path / "new") == [folder.name for folder in folders]
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="file"):
+        claim(tmp_path / "file" / "runs" / "12-00-00_none")
+
+
+def test_a_folder_with_a_run_is_not_written_into(tmp_path):
+    RunFolder(tmp_path / "sweep" / "0_none_seed0").start(CFG)
+    before = (tmp_path / "sweep" / "0_none_seed0" / "provenance.json").read_bytes()
+    with pytest.raises(ConfigError, match=r"hydra.run.dir=.*there are runs in this folder"):
+        RunFolder(tmp_path / "sweep" / "0_none_seed0").start(CFG)
+    with pytest.raises(ConfigError, match=r"hydra.sweep.dir=.*there are runs in this folder"):
+        refuse_runs(tmp_path / "sweep", "hydra.sweep.dir")
+    assert (tmp_path / "sweep" / "0_none_seed0" / "provenance.json").read_bytes() == before
 
 
 def test_a_run_folder_says_how_it_was_started_and_how_it_ended(tmp_path):

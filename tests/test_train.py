@@ -17,6 +17,7 @@ from helpers import warm
 from helpers.command import DEMO, ROOT, offline, only, read, train
 from helpers.copies import photograph
 from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 from PIL import Image
 
 from fer_lit import training
@@ -143,6 +144,32 @@ def test_a_failing_job_is_named_and_the_others_run(tmp_path, photographs):
     assert "Traceback (most" not in process.stdout + process.stderr
     assert float(finished["paper"]) == 74.20
     assert process.stdout.splitlines()[-1].startswith("Next: mend")
+
+
+def test_two_commands_at_once_have_a_folder_each(tmp_path):
+    rates = [0.1, 0.2, 0.3]
+    commands = [(*DEMO, f"model.lr={rate}", "output='o, ö'") for rate in rates]
+    for process in warm.together(ROOT / "train.py", tmp_path, *commands):
+        assert process.returncode == 0, process.stdout + process.stderr
+    runs = list((tmp_path / "o, ö" / "runs").iterdir())
+    assert sorted(OmegaConf.load(run / "config.yaml").model.lr for run in runs) == rates
+    for run in runs:
+        provenance = read(run / "provenance.json")
+        assert provenance["status"] == "finished"
+        assert not any("hydra" in argument for argument in provenance["command"])
+
+
+def test_a_folder_that_holds_a_run_is_refused(tmp_path):
+    folder = f"hydra.run.dir={tmp_path / 'mine'}"
+    first = warm.train(tmp_path, *DEMO, folder)
+    assert first.returncode == 0, first.stdout + first.stderr
+    before = {path: path.read_bytes() for path in tmp_path.glob("mine/**/*") if path.is_file()}
+    again = warm.train(tmp_path, *DEMO, folder, "model.lr=0.1")
+    assert again.returncode != 0
+    (line,) = again.stderr.splitlines()
+    assert line.startswith(f"train.py: {folder}: there are runs in this folder")
+    assert {path: path.read_bytes() for path in before} == before
+    assert len(before) == len([path for path in tmp_path.glob("mine/**/*") if path.is_file()])
 
 
 def test_without_photographs_the_demo_runs_and_says_so(tmp_path):

@@ -13,8 +13,11 @@ import os
 import runpy
 import subprocess
 import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest.mock import patch
@@ -38,22 +41,39 @@ def run(
     program: Path, folder: Path, *options: str, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """Run a program in `folder`, offline."""
-    arguments = [str(program), *options]
+    return together(program, folder, options, **environment)[0]
+
+
+def together(
+    program: Path, folder: Path, *commands: Sequence[str], **environment: str
+) -> list[subprocess.CompletedProcess[str]]:
+    """Run a program several times at once, each with options of its own."""
+    arguments = [[str(program), *options] for options in commands]
     variables = command.offline(folder) | environment
     if sys.platform != "linux":  # forking a process with so much in it is safe there alone
-        fresh = [sys.executable, *arguments]
-        return subprocess.run(fresh, cwd=folder, env=variables, capture_output=True, text=True)
+        options = {"cwd": folder, "env": variables, "capture_output": True, "text": True}
+        with ThreadPoolExecutor() as pool:
+            return [
+                *pool.map(lambda own: subprocess.run([sys.executable, *own], **options), arguments)
+            ]
     with TemporaryDirectory() as written:
-        files = (Path(written) / "stdout", Path(written) / "stderr")
-        process = context().Process(target=_be, args=(arguments, folder, variables, files))
+        processes = []
         # The process that is forked comes to be with the first; warnings are errors in it, too.
         with patch.dict(os.environ, variables, clear=True):
-            process.start()
-        process.join()
-        code = process.exitcode
-        process.close()
-        texts = [file.read_text(encoding="utf-8") for file in files]
-    return subprocess.CompletedProcess(arguments, code, *texts)
+            for number, own in enumerate(arguments):
+                files = [Path(written) / f"{name}{number}" for name in ("stdout", "stderr")]
+                process = context().Process(target=_be, args=(own, folder, variables, files))
+                process.start()
+                processes.append((own, process, files))
+        return [_finished(*process) for process in processes]
+
+
+def _finished(
+    arguments: list[str], process: BaseProcess, files: Sequence[Path]
+) -> subprocess.CompletedProcess[str]:
+    process.join()
+    texts = [file.read_text(encoding="utf-8") for file in files]
+    return subprocess.CompletedProcess(arguments, process.exitcode, *texts)
 
 
 @cache
@@ -65,7 +85,7 @@ def context() -> BaseContext:
 
 
 def _be(
-    arguments: list[str], folder: Path, variables: dict[str, str], files: tuple[Path, Path]
+    arguments: list[str], folder: Path, variables: dict[str, str], files: Sequence[Path]
 ) -> None:
     """Become a program in a folder that writes into files."""
     for number, file in enumerate(files, start=1):

@@ -15,26 +15,60 @@ from omegaconf.errors import OmegaConfBaseException
 
 from fer_lit.errors import ConfigError
 from fer_lit.limits import suggestion
+from fer_lit.runs.folder import claim, refuse_runs
 
 
 def run(
-    job: Callable[[], None], conf: Path, checked: Callable[[Sequence[str]], Sequence[str]]
+    job: Callable[[], None],
+    conf: Path,
+    config: str,
+    checked: Callable[[Sequence[str]], Sequence[str]],
 ) -> None:
     """Check the command line, then run it; exit with a status that is not 0 if it fails.
 
-    `conf` is absolute. `checked` returns the arguments to run, or raises ConfigError; it is called
-    where `compose` works.
+    `conf`, the folder of `config`, is absolute. `checked` returns the arguments to run, or raises
+    ConfigError; it is called where `compose` works.
     """
     arguments = sys.argv[1:]
     try:
         # Other flags ask Hydra to show help or the configuration.
         if not any(a.startswith("-") and a not in ("-m", "--multirun") for a in arguments):
             with errors_in_one_line(), initialize_config_dir(str(conf), version_base="1.3"):
-                sys.argv[1:] = checked(arguments)
+                right = checked(arguments)
+                sys.argv[1:] = [*right, *own_folder(config, right)]
         job()
     except KeyboardInterrupt:
         sys.stderr.write("\nStopped. Finished runs and the features computed so far are kept.\n")
         sys.exit(130)
+
+
+def own_folder(config: str, arguments: Sequence[str]) -> list[str]:
+    """Create the folder of what is about to run, and return the override that names it, if needed.
+
+    Hydra would name it after the time, to the second, and two commands would share it.
+
+    Args:
+        config: name of the configuration.
+        arguments: the whole command line; one that names a folder by itself needs no override.
+
+    Raises:
+        ConfigError: the folder that is named holds runs, or it cannot be created.
+    """
+    option = "hydra.sweep.dir" if {"-m", "--multirun"} & set(arguments) else "hydra.run.dir"
+    items = parse([argument for argument in arguments if not argument.startswith("-")])
+    fixed = [item.input_line for item in items if not item.is_sweep_override()]
+    path = Path(OmegaConf.select(compose(config, fixed, return_hydra_config=True), option))
+    if any(item.key_or_group == option for item in items):
+        refuse_runs(path, option)
+        return []
+    try:
+        claimed = str(claim(path))
+    except OSError as error:
+        raise ConfigError(
+            f"output: {path} cannot be created ({error.strerror}); name a folder to write to"
+        ) from error
+    quoted = claimed.replace("\\", "\\\\").replace("'", "\\'").replace("${", "\\${")
+    return [f"{option}='{quoted}'"]
 
 
 @contextmanager

@@ -6,17 +6,42 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from importlib.metadata import version
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from fer_lit.errors import ConfigError
 from fer_lit.files import write_json, write_text
 from fer_lit.targets import refuse_foreign_targets
 
 _PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "grad-cam", "numpy", "fer-lit")
+
+
+def claim(path: Path) -> Path:
+    """Create a folder that nobody else has, with a number after it if it is taken; return it.
+
+    Raises:
+        OSError: it cannot be created.
+    """
+    for name in chain([path.name], (f"{path.name}_{number}" for number in count(2))):
+        chosen = path.with_name(name)
+        with suppress(FileExistsError):
+            chosen.mkdir(parents=True)
+            return chosen
+
+
+def refuse_runs(folder: Path, option: str) -> None:
+    """Raise ConfigError if a folder, named by an option, holds a run or a sweep already."""
+    if (folder / "provenance.json").exists() or any(folder.glob("*/provenance.json")):
+        raise ConfigError(
+            f"{option}={folder}: there are runs in this folder, whose files would be mixed up with "
+            "new ones; name another folder"
+        )
 
 
 class RunFolder:
@@ -35,7 +60,12 @@ class RunFolder:
         self.figures.mkdir(parents=True, exist_ok=True)
 
     def start(self, cfg: DictConfig, overrides: Sequence[str] = ()) -> None:
-        """Write the resolved configuration, and how the run was started."""
+        """Write the resolved configuration, and how the run was started.
+
+        Raises:
+            ConfigError: the folder holds a run already.
+        """
+        refuse_runs(self.path, "hydra.run.dir")
         write_text(self.path / "config.yaml", OmegaConf.to_yaml(cfg))
         self.record(status="running", overrides=list(overrides), **describe_process())
 
@@ -50,11 +80,17 @@ class RunFolder:
         self.record(status="failed", error=one_line(error))
 
 
+def without_folder(arguments: Sequence[str]) -> list[str]:
+    """Return a command line without the folder it ran in, which holds one run only."""
+    named = ("hydra.run.dir=", "hydra.sweep.dir=")
+    return [argument for argument in arguments if not argument.startswith(named)]
+
+
 def describe_process() -> dict[str, Any]:
     """Return when and how this program was started, and on what versions it runs."""
     return {
         "started": datetime.now().astimezone().isoformat(timespec="seconds"),
-        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "command": [Path(sys.argv[0]).name, *without_folder(sys.argv[1:])],
         "git_commit": _git_commit(),
         "python": ".".join(map(str, sys.version_info[:3])),
         "packages": {package: version(package) for package in _PACKAGES},

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from fer_lit.runs.folder import read_run, read_sweep
+from fer_lit.runs.folder import read_run, read_sweep, without_folder
 
 CONDITIONS = "occlusion=none,eyes,nose,mouth"
 _NARROW = ("run", "data", "status", "low", "high")  # columns that the screen has no room for
@@ -64,7 +64,7 @@ def next_command(arguments: Sequence[str]) -> str:
     For a band map, whose bands come first, the network that sees whole faces, and then the map.
     """
     added = ("-m", "--multirun", "hydra.sweeper.params=null")  # the last by `cli.train`
-    kept = [argument for argument in arguments if argument not in added]
+    kept = [argument for argument in without_folder(arguments) if argument not in added]
     one_run = not {"-m", "--multirun"} & set(arguments)
     band_map = "experiment=band_map" in kept
     others = [argument for argument in kept if not argument.startswith("occlusion")]
