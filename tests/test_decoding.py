@@ -149,13 +149,43 @@ def lose_a_file(folder: Path) -> None:
     (folder / "pixels.npy").unlink()
 
 
-@pytest.mark.parametrize("damage", [truncate, empty, truncate_record, lose_a_key, lose_a_file])
-def test_damage_is_noticed_and_mended(root, cache, decoded, damage):
+def flip_a_bit(folder: Path) -> None:
+    content = bytearray((folder / "pixels.npy").read_bytes())
+    content[-100] ^= 1
+    (folder / "pixels.npy").write_bytes(content)
+
+
+def exchange_labels(folder: Path) -> None:
+    kept = json.loads((folder / "faces.json").read_text())
+    kept["labels"][0], kept["labels"][-1] = kept["labels"][-1], kept["labels"][0]
+    (folder / "faces.json").write_text(json.dumps(kept))
+
+
+def change_a_part(folder: Path) -> None:
+    kept = json.loads((folder / "faces.json").read_text())
+    kept["parts"][0] = "test"
+    (folder / "faces.json").write_text(json.dumps(kept))
+
+
+def write_numbers_for_names(folder: Path) -> None:
+    kept = json.loads((folder / "faces.json").read_text())
+    (folder / "faces.json").write_text(json.dumps(kept | {"parts": list(range(12))}))
+
+
+DAMAGE = [
+    *(truncate, empty, truncate_record, lose_a_key, lose_a_file),
+    *(flip_a_bit, exchange_labels, change_a_part, write_numbers_for_names),
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_damage_is_noticed_and_mended(root, cache, decoded, damage, caplog):
     before = load_photographs(root, CLASSES, "error").fingerprint
     (folder,) = (path for path in cache.iterdir() if path.is_dir())
     damage(folder)
     assert load_photographs(root, CLASSES, "error").fingerprint == before
     assert len(decoded) == 12
+    assert f"The decoded faces in {folder} are damaged; decoding them again" in caplog.messages
     load_photographs(root, CLASSES, "error")
     assert len(decoded) == 12
 

@@ -96,7 +96,7 @@ def test_faces_are_counted_whose_group_is_trained_on():
 def test_groups_are_found_once(monkeypatch, cache):
     faces = face_set([photograph(0), photograph(1), photograph(0, shift=1)], [0, 0, 1])
     first = find_duplicates(faces)
-    assert [path.parent.name for path in cache.rglob("*.npy")] == ["duplicates"]
+    assert [path.parent.name for path in cache.rglob("*.npz")] == ["duplicates"]
     monkeypatch.delattr(duplicates, "_hash")
     again = find_duplicates(faces)
     np.testing.assert_array_equal(again.exact, first.exact)
@@ -113,21 +113,33 @@ class Trap:
         return Path.touch, (self.path,)
 
 
-@pytest.mark.parametrize("damage", ["pickle", "other faces", "other numbers", "cut off"])
-def test_a_damaged_file_is_replaced(cache, damage):
+DAMAGE = ["pickle", "other faces", "other numbers", "other name", "cut off", "a bit", "no zip"]
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_file_is_replaced(cache, damage, caplog):
     faces = face_set([photograph(0), photograph(1), photograph(0, shift=1)], [0, 0, 1])
     first = find_duplicates(faces)
-    (path,) = cache.rglob("*.npy")
+    (path,) = cache.rglob("*.npz")
     good = path.read_bytes()
     if damage == "cut off":
         path.write_bytes(good[:-9])
+    elif damage == "a bit":
+        place = good.index(first.near.tobytes())
+        path.write_bytes(good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :])
+    elif damage == "no zip":
+        path.write_bytes(b"PK no more")
     else:
         content = {
             "pickle": np.array([[Trap(cache / "sprung")] * 3] * 2),
             "other faces": np.zeros((2, 4), np.int64),
             "other numbers": np.zeros((2, 3), np.float64),
+            "other name": np.stack([first.exact, first.near]),
         }[damage]
-        np.save(path, content, allow_pickle=True)
+        name = "other" if damage == "other name" else "groups"
+        np.savez(path, allow_pickle=True, **{name: content})
     np.testing.assert_array_equal(find_duplicates(faces).near, first.near)
-    assert path.read_bytes() == good
+    np.testing.assert_array_equal(np.load(path)["groups"], np.stack([first.exact, first.near]))
+    (line,) = caplog.messages
+    assert line == f"The duplicates in {path} are damaged; finding them again"
     assert not (cache / "sprung").exists()

@@ -18,7 +18,7 @@ from fer_lit.faces.face_set import SIZE, FaceSet
 from fer_lit.faces.listing import Listing, list_photographs
 from fer_lit.faces.pictures import Decoded, decode_csv, decode_pictures
 
-FORMAT = 1  # count up when the decoding or the cached files change
+FORMAT = 2  # count up when the decoding or the cached files change
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,8 @@ def load_photographs(root: Path, classes: Sequence[str], on_bad_image: str) -> F
     """Return the photographs of `classes` below `root` (see `listing.list_photographs`).
 
     They are decoded once; the array is kept below the cache folder `faces` and memory-mapped. Any
-    change of the files (names, sizes, times), the classes or `on_bad_image` makes a new array.
+    change of the files (names, sizes, times), the classes or `on_bad_image` makes a new array. What
+    is kept is compared with a digest of what was decoded; if it is damaged, it is decoded again.
 
     Pictures are turned as their EXIF orientation says, become grey by ITU-R 601 luma (Pillow's
     `convert("L")`) and, if they are not 48x48, are resized by Pillow's antialiased bilinear filter,
@@ -44,6 +45,8 @@ def load_photographs(root: Path, classes: Sequence[str], on_bad_image: str) -> F
         with FileLock(folder.with_suffix(".lock")):
             cached = _read(folder, classes)  # another process may have been first
             if cached is None:
+                if folder.exists():
+                    log.warning(f"The decoded faces in {folder} are damaged; decoding them again")
                 _write(folder, *_decode(listing, classes, on_bad_image))
                 cached = _read(folder, classes)
     _log(*cached)
@@ -66,7 +69,8 @@ def _read(folder: Path, classes: Sequence[str]) -> tuple[FaceSet, dict] | None:
         pixels = np.load(folder / "pixels.npy", mmap_mode="r", allow_pickle=False)
         if pixels.shape != (len(kept["names"]), SIZE, SIZE) or pixels.dtype != np.uint8:
             return None
-        return _face_set(pixels, classes, kept), kept["report"]
+        faces = _face_set(pixels, classes, kept)
+        return (faces, kept["report"]) if kept["digest"] == _digest(faces) else None
     except (OSError, ValueError, KeyError, TypeError, EOFError):
         return None
 
@@ -81,6 +85,12 @@ def _face_set(pixels: np.ndarray, classes: Sequence[str], kept: Mapping[str, Any
         origin="photographs",
         source=kept["source"],
     )
+
+
+def _digest(faces: FaceSet) -> str:
+    """Return what tells whether stored faces are those that were decoded."""
+    facts = [faces.fingerprint, faces.source, *faces.parts]
+    return hashlib.sha256("\0".join(facts).encode()).hexdigest()
 
 
 def _write(folder: Path, pixels: np.ndarray, kept: Mapping[str, Any]) -> None:
@@ -115,6 +125,7 @@ def _decode(listing: Listing, classes: Sequence[str], on_bad_image: str) -> tupl
         "source": source,
     }
     faces = _face_set(pixels, classes, kept)
+    kept["digest"] = _digest(faces)
     kept["report"] = {
         "blank": faces.blank,
         "duplicates": faces.duplicates,

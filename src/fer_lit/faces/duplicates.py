@@ -1,7 +1,9 @@
 """Which faces are the same photograph: pixel for pixel, or nearly so."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import imagehash
 import numpy as np
@@ -12,6 +14,8 @@ from scipy.sparse.csgraph import connected_components
 from fer_lit.cache import cache_folder
 from fer_lit.faces.face_set import SIZE, FaceSet
 from fer_lit.files import replacing
+
+log = logging.getLogger(__name__)
 
 FORMAT = 1  # count up when the groups change
 NEAR = 56
@@ -59,21 +63,24 @@ def find_duplicates(faces: FaceSet) -> Duplicates:
     it. Mirror images do not count (FER-2013 has three). Blank faces have no hash and can only be
     exact duplicates.
     """
-    path = cache_folder("duplicates") / f"{faces.fingerprint}_{FORMAT}.npy"
+    path = cache_folder("duplicates") / f"{faces.fingerprint}_{FORMAT}.npz"
     groups = _read(path, len(faces))
     if groups is None:
         exact = _equal_faces(faces.pixels)
         groups = np.stack([exact, _join_near(faces.pixels, exact)])
-        with replacing(path) as aside:
-            np.save(aside, groups)
+        if path.exists():
+            log.warning(f"The duplicates in {path} are damaged; finding them again")
+        with replacing(path) as aside, aside.open("wb") as file:
+            np.savez(file, groups=groups)
     return Duplicates(*groups)
 
 
 def _read(path: Path, count: int) -> np.ndarray | None:
-    """Return the stored groups, or None if missing or damaged."""
+    """Return the stored groups, or None if missing or damaged, which a zip file's CRC tells."""
     try:
-        groups = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+        with path.open("rb") as file:
+            groups = np.load(file, allow_pickle=False)["groups"]
+    except (OSError, ValueError, EOFError, LookupError, BadZipFile):
         return None
     return groups if groups.shape == (2, count) and groups.dtype == np.int64 else None
 
