@@ -20,9 +20,15 @@ class Rule(NamedTuple):
     wanted: str
 
 
-def whole(least: int) -> Limit:
-    """Return the limit of a whole number of at least `least`."""
-    return lambda v: type(v) is int and v >= least, f"a whole number of at least {least}"
+def whole(least: int, most: int | None = None) -> Limit:
+    """Return the limit of a whole number of at least `least`, and at most `most` if given."""
+    wanted = f"a whole number of at least {least}" + (f", at most {most:,}" if most else "")
+    return lambda v: type(v) is int and least <= v <= (most or v), wanted
+
+
+def path(wanted: str) -> Limit:
+    """Return the limit of null or a path, of what is `wanted`; a shell may have left it empty."""
+    return lambda v: v is None or (type(v) is str and v != ""), wanted
 
 
 def number(holds: Callable[[float], bool], wanted: str) -> Limit:

@@ -10,7 +10,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from fer_lit.errors import ConfigError
-from fer_lit.limits import FLAG, SHARE, Rule, check_rules, name, number, one_of, whole
+from fer_lit.limits import FLAG, SHARE, Rule, check_rules, name, number, one_of, path, whole
 from fer_lit.networks import schedules
 from fer_lit.networks.architecture import FREEZE, Architecture, trained_blocks
 from fer_lit.networks.taps import check_taps, parse_taps
@@ -24,7 +24,12 @@ def _is_views(value: Any) -> bool:
     return isinstance(value, list) and value != [] and all(map(whole(0)[0], value))
 
 
+_SECTIONS = ("data", "data.split", "features", "model", "occlusion", "augmentation", "trainer")
 _RULES = (
+    *(
+        Rule(section, lambda v: isinstance(v, Mapping), "options with values of their own")
+        for section in _SECTIONS
+    ),
     Rule("seed", *number(lambda v: type(v) is int and 0 <= v < 2**32, "a whole number from 0")),
     Rule("recipe", *name("runs in tables")),
     Rule(
@@ -36,9 +41,10 @@ _RULES = (
         ),
         "a list of at least two different emotions, such as [angry,happy]",
     ),
-    Rule("data.image_size", *whole(32)),
+    Rule("data.root", *path("a folder or a CSV file")),
+    Rule("data.image_size", *whole(32, 2048)),
     # The head standardises by the batch, which takes two faces.
-    Rule("data.batch_size", *whole(2)),
+    Rule("data.batch_size", *whole(2, 1_000_000)),
     Rule("data.download", *FLAG),
     Rule("data.split.protocol", *one_of("paper", "grouped", "official")),
     Rule("data.split.validation", *number(lambda v: 0 < v < 1, "a number between 0 and 1")),

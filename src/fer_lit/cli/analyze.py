@@ -6,7 +6,7 @@ from omegaconf import OmegaConf
 
 from fer_lit.cli.common import compose_job, refuse_several_values
 from fer_lit.errors import ConfigError
-from fer_lit.limits import FLAG, Rule, check_rules, one_of, whole
+from fer_lit.limits import FLAG, Rule, check_rules, one_of, path, whole
 
 METHODS = {
     "gradcam": "GradCAM",
@@ -26,26 +26,24 @@ def _is_colormap(value: object) -> bool:
 
 def _is_folders(value: object) -> bool:
     folders = value if isinstance(value, list) else [value]
-    return value is None or (folders != [] and all(type(folder) is str for folder in folders))
-
-
-def _is_path(value: object) -> bool:
-    return value is None or (type(value) is str and value != "")
+    named = all(type(folder) is str and folder != "" for folder in folders)
+    return value is None or (folders != [] and named)
 
 
 _RULES = (
     Rule("sweep", _is_folders, "a folder, or several: sweep=[A,B]"),
-    Rule("images", _is_path, "a file, a folder or a glob"),
+    Rule("images", *path("a file, a folder or a glob")),
     Rule("band_map", *FLAG),
     Rule("trust", *FLAG),
     Rule("samples", *whole(2)),
     Rule("seed", *whole(0)),
     Rule("method", *one_of(*METHODS)),
+    Rule("layer", *path("the name of a block")),
     Rule("target", *one_of("label", "predicted")),
     Rule("score", *one_of("logit", "probability")),
     Rule("colormap", _is_colormap, "a colour map of matplotlib, such as jet or viridis"),
-    Rule("data.root", _is_path, "a folder or a CSV file"),
-    Rule("weights", _is_path, "a file of weights"),
+    Rule("data.root", *path("a folder or a CSV file")),
+    Rule("weights", *path("a file of weights")),
     Rule("logger.name", *one_of("wandb", "csv", "none")),
     Rule("output", lambda value: type(value) is str and value != "", "a folder"),
 )

@@ -1,5 +1,6 @@
 """What both command lines share: options checked before anything is loaded, errors of one line."""
 
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -37,6 +38,9 @@ def run(
                 right = checked(arguments)
                 sys.argv[1:] = [*right, *own_folder(config, right)]
         job()
+    except BrokenPipeError:  # as of `| head`; Python would complain once more when it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.stderr.write("\nStopped. Finished runs and the features computed so far are kept.\n")
         sys.exit(130)
@@ -86,12 +90,33 @@ def compose_job(config: str, overrides: Sequence[str], groups: Sequence[str]) ->
     Raises:
         ConfigError: an option is unknown (the advice knows the `groups`) or cannot be read.
     """
+    _refuse_other_structure(config, overrides, groups)
     try:
         cfg = compose(config, list(overrides))
         OmegaConf.to_container(cfg, resolve=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(_explain(error, _options(config, overrides, groups))) from error
     return cfg
+
+
+def _refuse_other_structure(config: str, overrides: Sequence[str], groups: Sequence[str]) -> None:
+    """Raise ConfigError if an override takes an option away, adds one, or names no choice.
+
+    Options of Lightning's Trainer and of Hydra may be added, and those of a class of one's own.
+    """
+    for item in parse(overrides):
+        text, option = item.input_line, item.key_or_group
+        if not option or item.is_delete():
+            raise ConfigError(f"{text}: options are written name=value, and none can be taken away")
+        if option in {*groups, "trainer", "experiment"} and isinstance(item.value(), int | float):
+            raise ConfigError(f"{text}: must be a name; python train.py --help lists them")
+        free = option.startswith(("trainer.", "hydra.", "hydra/"))
+        if (item.is_add() or item.is_force_add()) and not free:
+            known = _options(config, overrides, groups)
+            if option not in known and f"{option.rpartition('.')[0]}._target_" not in known:
+                raise ConfigError(
+                    f"{text}: there is no option '{option}'{suggestion(option, known)}"
+                )
 
 
 def sweep_of(config: str, overrides: Sequence[str]) -> list[str]:
@@ -132,7 +157,11 @@ def _explain(error: Exception, options: Sequence[str]) -> str:
     if unknown := re.search(r"Could not override '([^']+)'|Key '([^']+)' is not in struct", text):
         option = unknown[1] or unknown[2]
         return f"there is no option '{option}'{suggestion(option, options)}"
-    if missing := re.search(r"Could not find '([^']+)/([^'/]+)'", text):
+    if unfit := re.search(r"Error merging override (.+)", text):
+        return (
+            f"{unfit[1]}: the value does not fit; python train.py --cfg job shows those there are"
+        )
+    if missing := re.search(r"Could not find '([^']+)/([^'/]*)'", text):
         group, choice = missing.groups()
         choices = re.search(r"Available options in '[^']+':\s*(.+?)\s*(?:Config|$)", text, re.S)
         known = choices[1].split() if choices else []

@@ -23,7 +23,10 @@ def _is_range(value: Any) -> bool:
 
 _RULES = (
     Rule("flip", *number(lambda v: 0 <= v <= 1, "a probability from 0 to 1")),
-    Rule("translate", *number(lambda v: v >= 0, "a number of at least 0")),
+    Rule(
+        "translate",
+        *number(lambda v: 0 <= v <= REFERENCE_SIZE, f"a number from 0 to {REFERENCE_SIZE}"),
+    ),
     Rule("scale", _is_range, "[smallest, largest], both above 0"),
     Rule("seed", *whole(0)),
 )

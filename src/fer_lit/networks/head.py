@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 _RULES = (
     Rule("dropout", *SHARE),
-    Rule("hidden", lambda v: v is None or whole(1)[0](v), "a number of units, or null"),
+    Rule(
+        "hidden",
+        lambda v: v is None or whole(1, 65_536)[0](v),
+        "a number of units, at most 65,536, or null",
+    ),
 )
 
 
