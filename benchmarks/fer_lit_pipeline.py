@@ -18,7 +18,7 @@ from fer_lit.faces.datamodule import FaceDataModule
 from fer_lit.faces.decoding import load_photographs
 from fer_lit.faces.split import split_faces
 from fer_lit.feature_bank import compilation
-from fer_lit.feature_bank.bank import FeatureBank
+from fer_lit.feature_bank.bank import FeatureBank, depends_on
 from fer_lit.networks.reader import FrozenReader
 from fer_lit.precision import choose_precision
 from fer_lit.targets import build
@@ -77,7 +77,7 @@ class FerLitPipeline:
     def _bank(self, data: FaceDataModule) -> FeatureBank:
         return FeatureBank(
             data.views,
-            {"data": data.faces.fingerprint, "occlusion": data.occlusion.identity},
+            depends_on(data.faces, data.occlusion),
             FrozenReader(
                 self._backbone,
                 {TAP: 1},

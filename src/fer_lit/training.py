@@ -20,7 +20,7 @@ from fer_lit.faces.datamodule import FaceDataModule
 from fer_lit.faces.face_set import FaceSet
 from fer_lit.faces.split import split_faces
 from fer_lit.faces.views import FaceViews
-from fer_lit.feature_bank.bank import FeatureBank
+from fer_lit.feature_bank.bank import FeatureBank, depends_on
 from fer_lit.files import write_json
 from fer_lit.networks.reader import FrozenReader
 from fer_lit.networks.weights import calibrate_batch_norm
@@ -178,8 +178,7 @@ def open_bank(data: FaceDataModule, model: EmotionClassifier, device: torch.devi
         device,
         data.views.image_size,
     )
-    faces = {"data": data.faces.fingerprint, "occlusion": data.occlusion.identity}
-    return FeatureBank(data.views, faces, reader)
+    return FeatureBank(data.views, depends_on(data.faces, data.occlusion), reader)
 
 
 def _calibration_faces(data: FaceDataModule) -> torch.Tensor:

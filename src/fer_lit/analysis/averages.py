@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -126,45 +126,53 @@ def average_maps(
     averages, rows, checkpoint_rows = [], [], []
     for own in maps.values():
         scaled = scale(own.astype(float))
-        averages.append(_average(scaled, parts))
-        rows.append(row_shares(mean_known(scaled["mass"], axis=0)))
-        checkpoint_rows.append(row_shares(_of_checkpoints(scaled["mass"], parts)))
-
-    def stacked(name: str) -> np.ndarray:
-        return np.stack([average[name] for average in averages], axis=1)
-
+        photographs = {scaling: mean_known(one, axis=0) for scaling, one in scaled.items()}
+        checkpoints = {scaling: _of_checkpoints(one, parts) for scaling, one in scaled.items()}
+        averages.append(
+            {
+                "mean": _by_emotion(photographs, parts, partial(mean_known, axis=0)),
+                "sd_photographs": _by_emotion(photographs, parts, _deviation),
+                "sd_checkpoints": {name: _deviation(one) for name, one in checkpoints.items()},
+            }
+        )
+        rows.append(row_shares(photographs["mass"]))
+        checkpoint_rows.append(row_shares(checkpoints["mass"]))
     by_scaling = {
-        name: {scaling: stacked(f"{name}_{scaling}") for scaling in SCALINGS}
-        for name in ("mean", "sd_photographs", "sd_checkpoints")
+        name: {
+            scaling: np.stack([average[name][scaling] for average in averages], axis=1)
+            for scaling in SCALINGS
+        }
+        for name in averages[0]
     }
-    counts = {name: stacked(name) for name in ("photographs", "pairs", "zero_share")}
-    attention = Attention(tuple(emotions), tuple(maps), **by_scaling, **counts)
+    counts = np.stack([_counts(own, parts) for own in maps.values()], axis=2)
+    whole = (counts[0].astype(int), counts[1].astype(int), counts[2])
+    attention = Attention(tuple(emotions), tuple(maps), *by_scaling.values(), *whole)
     return MappedPhotographs(indices, labels, np.stack(rows), tuple(checkpoint_rows), attention)
 
 
-def _average(
-    scaled: Mapping[str, np.ndarray], parts: Sequence[np.ndarray]
+def _by_emotion(
+    maps: Mapping[str, np.ndarray],
+    parts: Sequence[np.ndarray],
+    statistic: Callable[[np.ndarray], np.ndarray],
 ) -> dict[str, np.ndarray]:
-    """Return the numbers of one condition's `Attention`, each with an entry for each emotion."""
-    known = ~np.isnan(scaled["raw"][:, :, 0, 0])
-    zero = (scaled["raw"] == 0).all(axis=(2, 3))
-    numbers = {
-        "photographs": np.array([known[:, part].any(axis=0).sum() for part in parts]),
-        "pairs": np.array([known[:, part].sum() for part in parts]),
-        "zero_share": np.array([mean_known(zero[:, part][known[:, part]], 0) for part in parts]),
+    """Return a statistic of the photographs' maps, (P, h, h), of each emotion, (E, h, h)."""
+    return {
+        scaling: np.stack([statistic(own[part]) for part in parts]) for scaling, own in maps.items()
     }
-    for scaling, maps in scaled.items():
-        photographs = mean_known(maps, axis=0)
-        of_emotions = [photographs[part] for part in parts]
-        numbers[f"mean_{scaling}"] = np.stack([mean_known(own, 0) for own in of_emotions])
-        numbers[f"sd_photographs_{scaling}"] = np.stack([_deviation(own) for own in of_emotions])
-        numbers[f"sd_checkpoints_{scaling}"] = _deviation(_of_checkpoints(maps, parts))
-    return numbers
 
 
 def _of_checkpoints(maps: np.ndarray, parts: Sequence[np.ndarray]) -> np.ndarray:
     """Return each checkpoint's own average, (checkpoints, E, h, h); NaN where it has none."""
     return np.stack([mean_known(maps[:, part], axis=1) for part in parts], axis=1)
+
+
+def _counts(maps: np.ndarray, parts: Sequence[np.ndarray]) -> np.ndarray:
+    """Return photographs, pairs, and the share of pairs whose map is zero: (3, E)."""
+    known, zero = ~np.isnan(maps[:, :, 0, 0]), (maps == 0).all(axis=(2, 3))
+    of_emotions = [(known[:, part], zero[:, part]) for part in parts]
+    return np.array(
+        [(own.any(axis=0).sum(), own.sum(), mean_known(none[own], 0)) for own, none in of_emotions]
+    ).T
 
 
 def row_shares(mass: np.ndarray) -> np.ndarray:

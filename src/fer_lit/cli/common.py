@@ -59,10 +59,9 @@ def own_folder(config: str, arguments: Sequence[str]) -> list[str]:
         ConfigError: the folder that is named holds runs, or it cannot be created.
     """
     option = "hydra.sweep.dir" if {"-m", "--multirun"} & set(arguments) else "hydra.run.dir"
-    items = parse([argument for argument in arguments if not argument.startswith("-")])
-    fixed = [item.input_line for item in items if not item.is_sweep_override()]
-    path = Path(OmegaConf.select(compose(config, fixed, return_hydra_config=True), option))
-    if any(item.key_or_group == option for item in items):
+    overrides = [argument for argument in arguments if not argument.startswith("-")]
+    path = Path(OmegaConf.select(_with_hydra(config, overrides), option))
+    if any(item.key_or_group == option for item in parse(overrides)):
         refuse_runs(path, option)
         return []
     try:
@@ -109,7 +108,7 @@ def _refuse_other_structure(config: str, overrides: Sequence[str], groups: Seque
         if not option or item.is_delete():
             raise ConfigError(f"{text}: options are written name=value, and none can be taken away")
         if option in {*groups, "trainer", "experiment"} and isinstance(item.value(), int | float):
-            raise ConfigError(f"{text}: must be a name; python train.py --help lists them")
+            raise ConfigError(f"{text}: must be a name; --help lists them")
         free = option.startswith(("trainer.", "hydra.", "hydra/"))
         if (item.is_add() or item.is_force_add()) and not free:
             known = _options(config, overrides, groups)
@@ -124,9 +123,14 @@ def sweep_of(config: str, overrides: Sequence[str]) -> list[str]:
 
     Of `overrides`, which are right, those with several values are left out.
     """
-    fixed = [item.input_line for item in parse(overrides) if not item.is_sweep_override()]
-    params = compose(config, fixed, return_hydra_config=True).hydra.sweeper.params
+    params = _with_hydra(config, overrides).hydra.sweeper.params
     return [f"{option}={values}" for option, values in (params or {}).items()]
+
+
+def _with_hydra(config: str, overrides: Sequence[str]) -> DictConfig:
+    """Return the configuration with Hydra's own; overrides with several values are left out."""
+    fixed = [item.input_line for item in parse(overrides) if not item.is_sweep_override()]
+    return compose(config, fixed, return_hydra_config=True)
 
 
 def parse(overrides: Sequence[str]) -> list[Override]:
@@ -158,9 +162,7 @@ def _explain(error: Exception, options: Sequence[str]) -> str:
         option = unknown[1] or unknown[2]
         return f"there is no option '{option}'{suggestion(option, options)}"
     if unfit := re.search(r"Error merging override (.+)", text):
-        return (
-            f"{unfit[1]}: the value does not fit; python train.py --cfg job shows those there are"
-        )
+        return f"{unfit[1]}: the value does not fit; --cfg job shows those there are"
     if missing := re.search(r"Could not find '([^']+)/([^'/]*)'", text):
         group, choice = missing.groups()
         choices = re.search(r"Available options in '[^']+':\s*(.+?)\s*(?:Config|$)", text, re.S)

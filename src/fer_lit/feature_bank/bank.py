@@ -30,6 +30,8 @@ from torch import Tensor
 
 from fer_lit.cache import cache_folder
 from fer_lit.errors import ConfigError
+from fer_lit.faces.face_set import FaceSet
+from fer_lit.faces.occlusion import Occlusion
 from fer_lit.faces.views import FaceViews
 from fer_lit.feature_bank.compilation import Read, fastest
 from fer_lit.feature_bank.malloc import large_blocks_kept
@@ -46,12 +48,16 @@ _KEPT_VIEWS = 3  # opened for reading at a time, which bounds memory whatever th
 log = logging.getLogger(__name__)
 
 
+def depends_on(faces: FaceSet, occlusion: Occlusion) -> dict[str, object]:
+    """Return what occluded pixels depend on: the fingerprint of the data, the occlusion."""
+    return {"data": faces.fingerprint, "occlusion": occlusion.identity}
+
+
 class FeatureBank:
     """Frozen features of all views of one set of occluded faces.
 
     What the reader computes in float32 is kept in float32, all else in float16, whose rounding is
-    1/8 of bfloat16's. `faces` is what the pixels depend on: the fingerprint of the data, the
-    occlusion.
+    1/8 of bfloat16's. `faces` is what the pixels depend on (see `depends_on`).
     """
 
     def __init__(self, views: FaceViews, faces: Mapping[str, object], reader: FrozenReader):

@@ -19,7 +19,7 @@ from fer_lit.analysis.chapter import Analysis, Chapter, Drawing, Finding, Table
 from fer_lit.analysis.networks import Key, Networks
 from fer_lit.analysis.report import style
 from fer_lit.faces.occlusion import Occlusion, occlude
-from fer_lit.feature_bank.bank import FeatureBank
+from fer_lit.feature_bank.bank import FeatureBank, depends_on
 from fer_lit.feature_bank.compilation import Read, fastest
 from fer_lit.paper import BANDS
 from fer_lit.progress import image_progress
@@ -87,9 +87,8 @@ def _under_each(
     faces, reader = networks.judged(group), networks.trained[group[0]].reader
     if networks.conditions[group[0][0]].config.model.freeze == "all":
         for name, occlusion in occlusions.items():
-            depends_on = {"data": networks.faces.fingerprint, "occlusion": occlusion.identity}
             views = networks.trained[group[0]].views(occlude(networks.faces.pixels, occlusion))
-            bank = FeatureBank(views, depends_on, reader)
+            bank = FeatureBank(views, depends_on(networks.faces, occlusion), reader)
             bank.fill({0: faces})
             yield name, _predict(networks, group, partial(bank.read, view=0), _READ_AT_A_TIME)
         return
