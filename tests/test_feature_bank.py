@@ -6,6 +6,7 @@ import os
 import time
 from collections import Counter
 from dataclasses import replace
+from errno import ENOSPC
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,6 +23,7 @@ from fer_lit.faces.occlusion import Occlusion, occlude
 from fer_lit.faces.synthetic import draw_faces
 from fer_lit.faces.views import FaceViews
 from fer_lit.feature_bank import bank as feature_bank
+from fer_lit.feature_bank import stored_features
 from fer_lit.feature_bank.bank import FeatureBank
 from fer_lit.networks import reader as reading
 from fer_lit.networks.backbone import Backbone
@@ -307,10 +309,10 @@ def test_features_that_earlier_versions_stored_are_found(cache, arithmetic, fold
     views = FaceViews(np.zeros((2, 48, 48), np.uint8), MATLAB, IMAGE)
     bank = FeatureBank(views, {"data": "fingerprint", "occlusion": MOUTH.identity}, reads)
     for view, folder in enumerate(folders):
-        bank._stored(view, "maxpool1")
-        files = {path.name for path in (cache / "features" / folder).iterdir()}
-        names = {f"view{view}_maxpool1_2.{part}.npy" for part in ("features", "present")}
-        assert files == {"key.json", *names}
+        assert bank._stored(view, "maxpool1")._values == (
+            cache / "features" / folder / f"view{view}_maxpool1_2.features.npy"
+        )
+        assert bank.folder(view) == cache / "features" / folder
 
 
 def test_what_was_computed_before_an_interruption_stays(backbone, runs, monkeypatch):
@@ -342,15 +344,19 @@ def test_what_was_computed_before_an_interruption_stays(backbone, runs, monkeypa
 
 
 def test_a_failure_while_writing_does_not_claim_the_features(backbone, monkeypatch):
-    def fail(self):
-        raise OSError("disk full")
+    bank = opened(backbone)
+    bank.fill({0: np.arange(2)})
+    put = stored_features._put
 
-    stored = opened(backbone)._stored(0, "maxpool1")
+    def fail(path, indices, rows):
+        put(path, indices[:1], rows[:1])
+        raise OSError(ENOSPC, "No space left on device")
+
     with monkeypatch.context() as patch:
-        patch.setattr(np.memmap, "flush", fail)
-        with pytest.raises(OSError, match="disk full"):
-            stored.write(np.array([3]), np.ones((1, 64, 2, 2)))
-    assert not opened(backbone)._stored(0, "maxpool1").present().any()
+        patch.setattr(stored_features, "_put", fail)
+        with pytest.raises(ConfigError, match=r"^FER_LIT_CACHE=.* \(No space left on device"):
+            bank.fill(everything(0))
+    assert bank._stored(0, "maxpool1").present().nonzero()[0].tolist() == [0, 1]
 
 
 def test_a_disk_without_room_is_an_error_before_anything_is_computed(backbone, monkeypatch, runs):

@@ -3,6 +3,7 @@
 import csv
 import json
 import secrets
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,14 @@ def aside_of(path: Path) -> Path:
     Its name is random: numbers of processes repeat where two containers share a folder.
     """
     return path.with_name(f".{secrets.token_hex(8)}.{path.name}")
+
+
+def remove(path: Path) -> None:
+    """Remove whatever is there, if anything: a file, or a folder with all that is in it."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from fer_lit.errors import ConfigError
 from fer_lit.faces.face_set import SIZE, FaceSet
 from fer_lit.faces.listing import Listing, list_photographs
 from fer_lit.faces.pictures import Decoded, decode_csv, decode_pictures
+from fer_lit.files import remove
 
 FORMAT = 2  # count up when the decoding or the cached files change
 
@@ -64,9 +65,12 @@ def _key(listing: Listing, classes: Sequence[str], on_bad_image: str) -> str:
 
 def _read(folder: Path, classes: Sequence[str]) -> tuple[FaceSet, dict] | None:
     """Return the cached faces and the report on them, or None if missing or damaged."""
+    files = folder / "faces.json", folder / "pixels.npy"
+    if not all(file.is_file() for file in files):  # a pipe would be waited for
+        return None
     try:
-        kept = json.loads((folder / "faces.json").read_text(encoding="utf-8"))
-        pixels = np.load(folder / "pixels.npy", mmap_mode="r", allow_pickle=False)
+        kept = json.loads(files[0].read_text(encoding="utf-8"))
+        pixels = np.load(files[1], mmap_mode="r", allow_pickle=False)
         if pixels.shape != (len(kept["names"]), SIZE, SIZE) or pixels.dtype != np.uint8:
             return None
         faces = _face_set(pixels, classes, kept)
@@ -101,7 +105,7 @@ def _write(folder: Path, pixels: np.ndarray, kept: Mapping[str, Any]) -> None:
     try:
         np.save(partial / "pixels.npy", pixels)
         (partial / "faces.json").write_text(json.dumps(kept), encoding="utf-8")
-        shutil.rmtree(folder, ignore_errors=True)  # there only if it is damaged
+        remove(folder)  # there only if it is damaged
         partial.rename(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)

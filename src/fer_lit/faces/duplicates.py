@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import connected_components
 
 from fer_lit.cache import cache_folder
 from fer_lit.faces.face_set import SIZE, FaceSet
-from fer_lit.files import replacing
+from fer_lit.files import remove, replacing
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +70,7 @@ def find_duplicates(faces: FaceSet) -> Duplicates:
         groups = np.stack([exact, _join_near(faces.pixels, exact)])
         if path.exists():
             log.warning(f"The duplicates in {path} are damaged; finding them again")
+            remove(path)
         with replacing(path) as aside, aside.open("wb") as file:
             np.savez(file, groups=groups)
     return Duplicates(*groups)
@@ -77,6 +78,8 @@ def find_duplicates(faces: FaceSet) -> Duplicates:
 
 def _read(path: Path, count: int) -> np.ndarray | None:
     """Return the stored groups, or None if missing or damaged, which a zip file's CRC tells."""
+    if not path.is_file():  # a pipe would be waited for
+        return None
     try:
         with path.open("rb") as file:
             groups = np.load(file, allow_pickle=False)["groups"]

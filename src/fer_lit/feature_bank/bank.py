@@ -8,6 +8,7 @@ new in its training part (with random weights all of them: each seed measures it
     <cache>/features/<key>/key.json                              what the features depend on
     <cache>/features/<key>/view1_inception5b_1.features.npy      (faces, channels, grid, grid)
     <cache>/features/<key>/view1_inception5b_1.present.npy       (faces,) bool: which are there
+    <cache>/features/<key>/view1_inception5b_1.checksums.npy     (faces,) uint64: of each face
 
 The key leaves out view and tap, which name the files, and for view 0 the augmentation, which does
 not touch it. Deleting any of these folders is safe.
@@ -91,9 +92,15 @@ class FeatureBank:
         """Compute the features, view → indices of faces, that are not there yet, and keep them.
 
         Whatever was computed stays when this is interrupted. Two processes that want the same
-        features take turns, and the second finds those of the first.
+        features take turns, and the second finds those of the first. What is not as it was written
+        is computed again.
+
+        Raises:
+            ConfigError: the disk is full, or a feature is not finite or beyond what is stored.
         """
         self._open_view.cache_clear()  # another process may have added to it
+        for view, indices in wanted.items():
+            self._mend(view, indices)
         total = sum(map(len, wanted.values()))
         plans = chain.from_iterable(starmap(self._plan, wanted.items()))
         missing = sum(len(rows) for _, rows in plans)
@@ -121,13 +128,27 @@ class FeatureBank:
 
     def _open(self, view: int, device: torch.device) -> tuple[Tensor, dict[str, Tensor]]:
         """Return which faces are present in a view, and the features of all by tap."""
+        self._mend(view, np.arange(0))  # a view that was never filled
         stored = {tap: self._stored(view, tap) for tap in self._reader.taps}
         present = np.logical_and.reduce([features.present() for features in stored.values()])
         features = {tap: features.map().to(device) for tap, features in stored.items()}
         return torch.from_numpy(present).to(device), features
 
+    def _mend(self, view: int, indices: np.ndarray) -> None:
+        """Create the files of a view that are not there; drop what is damaged in the others."""
+        for tap in self._reader.taps:
+            stored = self._stored(view, tap)
+            if stored.is_sound(indices):
+                continue
+            with _alone_in(self.folder(view)):
+                if damage := stored.mend(indices):
+                    log.warning(
+                        f"Feature bank, {self.folder(view)}, view {view} of {tap}: {damage}; "
+                        "computing them again"
+                    )
+
     def _check_room(self, missing: int) -> None:
-        """Fail if the disk cannot hold what is to come; writing would end the process."""
+        """Fail before anything is computed if the disk cannot hold what is to come."""
         needed = missing * self.numbers * self._dtype.itemsize
         free = disk_usage(self.folder(0)).free
         if needed > free:
@@ -171,8 +192,16 @@ class FeatureBank:
         finally:
             for tap in done[0] if done else ():
                 features = torch.cat([batch[tap] for batch in done]).cpu().numpy()
-                narrowed = _narrow(features, self._dtype, tap)
-                self._stored(view, tap).write(rows[: len(features)], narrowed)
+                self._write(view, tap, rows[: len(features)], _narrow(features, self._dtype, tap))
+
+    def _write(self, view: int, tap: str, rows: np.ndarray, features: np.ndarray) -> None:
+        try:
+            self._stored(view, tap).write(rows, features)
+        except OSError as error:
+            raise ConfigError(
+                f"FER_LIT_CACHE={cache_folder()}: features cannot be written ({error.strerror}); "
+                "make room there, or name a folder on another disk"
+            ) from error
 
     def _stored(self, view: int, tap: str) -> StoredFeatures:
         grid = self._reader.taps[tap]
@@ -198,7 +227,12 @@ def _alone_in(folder: Path) -> Iterator[None]:
 
 
 def _narrow(features: np.ndarray, dtype: np.dtype, tap: str) -> np.ndarray:
-    """Convert to the stored dtype, or fail where float16 cannot hold a value."""
+    """Convert to the stored dtype, or fail where a value is not finite, or beyond float16."""
+    if not np.isfinite(features).all():
+        raise ConfigError(
+            f"model.taps: {tap} puts out values that are not finite, so the network's weights are "
+            "damaged; give others as model.weights=FILE, or fetch them again"
+        )
     with np.errstate(over="ignore"):
         narrowed = features.astype(dtype)
     if not np.isfinite(narrowed).all():
