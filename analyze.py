@@ -20,4 +20,4 @@ def job(cfg: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    common.run(job, Path(__file__).parent.absolute() / "conf", "analyze", analyze.checked)
+    common.run(job, Path(__file__).parent.absolute() / "conf", "analyze", analyze.start)

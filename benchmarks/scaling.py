@@ -12,7 +12,7 @@ from jobs import CONDITIONS
 from program import PAPER_FACES, SMALL, Program
 from tables import environment, markdown_table
 
-from fer_lit.runs.folder import read_sweep
+from fer_lit.runs.reading import read_sweep
 
 
 class Case(NamedTuple):
@@ -82,7 +82,7 @@ def _measure(case: Case, image_size: int) -> tuple[int, float]:
             f"trainer.max_epochs={case.views}",
             "logger=csv",
         )
-        runs = read_sweep(program.sweeps[-1])
+        runs = read_sweep(program.sweeps[-1])[0]
     images = sum(
         case.views * run["metrics"]["faces"]["train"] + run["metrics"]["faces"]["validation"]
         for run in runs

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from program import Program
 from tables import environment, markdown_table
 
-from fer_lit.runs.folder import read_sweep
+from fer_lit.runs.reading import read_sweep
 from fer_lit.runs.summary import summary_rows
 
 SIZES = (64, 96, 112, 160, 224)
@@ -52,7 +52,7 @@ def _measure(program: Program, arguments: argparse.Namespace, size: int) -> list
         "logger=csv",
         *epochs,
     )
-    runs = read_sweep(program.sweeps[-1])
+    runs = read_sweep(program.sweeps[-1])[0]
     return [
         {"size": size, **row, "seconds": run["provenance"]["seconds"]["features"]}
         for run, row in zip(runs, summary_rows(runs), strict=True)

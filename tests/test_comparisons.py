@@ -16,6 +16,7 @@ from fer_lit.analysis.labels import occlusion_pairs, option_pairs
 from fer_lit.analysis.selection import select_runs
 from fer_lit.errors import ConfigError
 from fer_lit.files import write_text
+from fer_lit.runs.manifest import write_manifest
 
 MULTISCALE = ("recipe=multiscale", "model.lr=3e-3", "data.image_size=96", "features.views=0")
 """What an experiment might change."""
@@ -130,6 +131,7 @@ def test_runs_from_before_there_were_recipes_and_tests_are_the_papers(tmp_path):
     del config["recipe"]
     config.data.split.pop("test", None)
     write_text(folder / "config.yaml", OmegaConf.to_yaml(config))
+    (folder / "manifest.json").unlink()
     run(tmp_path / "A" / "1", "recipe=paper", "seed=1", "data.split.test=0")
     run(tmp_path / "A" / "2", "recipe=other")
     conditions = select_runs(str(tmp_path / "A"), "outputs").conditions
@@ -313,10 +315,10 @@ def test_the_test_part_is_what_counts(tmp_path):
 def test_a_test_part_whose_predictions_are_missing_is_not_replaced(tmp_path):
     run(tmp_path / "0_x")
     folder = run(tmp_path / "1_x", "occlusion=eyes", faces={"train": 5, "validation": 2, "test": 2})
-    (folder / "test_predictions.csv").rename(folder / "predictions.csv")
+    (folder / "test_predictions.csv").unlink()
     selection = select_runs(str(tmp_path), "outputs")
     assert list(selection.conditions) == ["none"]
-    assert "1_x is left out: " in selection.notes[0] and "not readable" in selection.notes[0]
+    assert "1_x is left out: " in selection.notes[0] and "no such file" in selection.notes[0]
 
 
 def test_another_head_of_the_same_options_is_a_condition_of_its_own(tmp_path):
@@ -326,6 +328,7 @@ def test_another_head_of_the_same_options_is_a_condition_of_its_own(tmp_path):
     config = OmegaConf.load(folder / "config.yaml")
     config.model.head._target_ = "mine.Head"
     write_text(folder / "config.yaml", OmegaConf.to_yaml(config))
+    write_manifest(folder)
     with pytest.raises(ConfigError, match=r"model.head._target_=mine.Head is not of fer_lit"):
         select_runs([one, other], "outputs")
     assert list(select_runs([one, other], "outputs", trust=True).conditions) == [

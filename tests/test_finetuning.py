@@ -26,8 +26,8 @@ from fer_lit.networks.backbone import pool
 from fer_lit.networks.parameter_groups import parameter_groups
 from fer_lit.networks.reader import extract_features
 from fer_lit.networks.weights import calibrate_batch_norm
-from fer_lit.runs.folder import read_run
 from fer_lit.runs.predictions import probability_columns
+from fer_lit.runs.reading import read_run
 
 pytestmark = fitting.QUIET
 

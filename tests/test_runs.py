@@ -12,10 +12,9 @@ from fer_lit.runs.folder import (
     RunFolder,
     claim,
     one_line,
-    read_run,
-    read_sweep,
     refuse_runs,
 )
+from fer_lit.runs.reading import read_run, read_sweep
 
 CFG = OmegaConf.create({"seed": 0, "occlusion": {"name": "none"}})
 
@@ -157,7 +156,7 @@ def test_the_runs_of_a_sweep_are_in_the_order_of_their_numbers(tmp_path):
         RunFolder(tmp_path / f"{number}_none_seed{number}").start(CFG)
     (tmp_path / "summary.csv").touch()
     (tmp_path / "3_never_started").mkdir()
-    found = [run["folder"].name.split("_")[0] for run in read_sweep(tmp_path)]
+    found = [run["folder"].name.split("_")[0] for run in read_sweep(tmp_path)[0]]
     assert found == ["0", "1", "2", "9", "10", "11"]
 
 

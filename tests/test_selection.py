@@ -11,6 +11,7 @@ from fer_lit.analysis.selection import select_runs
 from fer_lit.cli import analyze as analyze_command
 from fer_lit.errors import ConfigError
 from fer_lit.files import write_text
+from fer_lit.runs.manifest import write_manifest
 
 
 def sweep(tmp_path: Path, name: str = "A", finished: bool = True) -> Path:
@@ -102,6 +103,7 @@ def test_broken_predictions_are_left_out_and_said(tmp_path):
     folder = sweep(tmp_path)
     run(folder / "0_x", "occlusion=none")
     write_text(run(folder / "1_x", "occlusion=eyes") / "predictions.csv", "image\n")
+    write_manifest(folder / "1_x")
     selection = select_runs(str(folder), "outputs")
     assert list(selection.conditions) == ["none"]
     assert "1_x is left out: " in selection.notes[0] and "lacks column" in selection.notes[0]

@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 
 from fer_lit.files import write_json
 from fer_lit.paper import ACCURACY
-from fer_lit.runs.folder import read_run
+from fer_lit.runs.reading import read_run
 from fer_lit.runs.summary import markdown, summary_rows
 
 CLASSES = ["angry", "happy", "neutral"]

@@ -80,6 +80,7 @@ class EmotionClassifier(L.LightningModule):
             part: [] for part in ("train/", "val/", "test/")
         }
         self.history: list[dict[str, Any]] = []
+        self._random_state: Tensor | None = None
 
     def forward(self, inputs: Tensor | Mapping[str, Tensor]) -> Tensor:
         """Return logits, (B, classes), for pixels or for stored features (see `Batch.inputs`)."""
@@ -131,7 +132,13 @@ class EmotionClassifier(L.LightningModule):
         self.tested = self._measure(["test/"])
 
     def configure_optimizers(self) -> dict[str, Any]:
-        """Optimise what is trained; rates change step by step if asked to."""
+        """Optimise what is trained; rates change step by step if asked to.
+
+        A resumed training goes on from here with the random numbers that it would have drawn next:
+        counting the steps, below, draws the first of them.
+        """
+        if self._random_state is not None:
+            torch.set_rng_state(self._random_state)
         options = {"lr": self.hparams.lr, "weight_decay": self.hparams.weight_decay}
         groups = parameter_groups(self.head, self.backbone, self.hparams.lr, self.hparams.lr_decay)
         if self.hparams.optimizer == "sgd":
@@ -149,6 +156,8 @@ class EmotionClassifier(L.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what was trained or measured, and of what is frozen the digest."""
         checkpoint["backbone_digest"] = self._backbone_digest
+        checkpoint["history"] = self.history
+        checkpoint["random_state"] = torch.get_rng_state()
         left_out: set[str] = set()
         if not self.hparams.save_backbone:
             # What it has of the faces: trained blocks, statistics of random networks.
@@ -180,6 +189,8 @@ class EmotionClassifier(L.LightningModule):
             )
         for name, value in self.backbone.state_dict().items():
             state[_BACKBONE + name] = value
+        self.history = checkpoint.get("history", [])
+        self._random_state = checkpoint.get("random_state")
 
     def _diverged(self, loss: float, inputs_are_finite: bool) -> NoReturn:
         where = f"the loss is {loss} in step {self.global_step + 1}, epoch {self.current_epoch + 1}"

@@ -82,8 +82,8 @@ def check(cfg: DictConfig) -> None:
     Raises:
         ConfigError: the first option that cannot work, what it is, and what it must be.
     """
+    check_alone(cfg)
     options = OmegaConf.to_container(cfg, resolve=True)
-    check_rules("", options, _RULES)
     for part in (options["occlusion"], options["augmentation"], options["data"]["source"]):
         build(part)
     build(options["model"]["head"])
@@ -93,6 +93,15 @@ def check(cfg: DictConfig) -> None:
     check_taps(options["model"]["taps"], architecture, options["data"]["image_size"])
     _check_freeze(options, architecture)
     _check_weights(options["model"]["weights"])
+
+
+def check_alone(cfg: DictConfig) -> None:
+    """Check each option by itself, without building anything.
+
+    Raises:
+        ConfigError: the first option that cannot work, what it is, and what it must be.
+    """
+    check_rules("", OmegaConf.to_container(cfg, resolve=True), _RULES)
 
 
 def _check_split(split: Mapping[str, Any]) -> None:

@@ -31,6 +31,8 @@ from fer_lit.runs.folder import RunFolder, one_line
 from fer_lit.runs.metrics import MetricsTable, nested, summarise
 from fer_lit.runs.predictions import write_predictions
 from fer_lit.runs.provenance import describe_run, duplicates_across
+from fer_lit.runs.reading import is_run, read_run
+from fer_lit.stopping import stop_if_asked, stop_in_good_order
 from fer_lit.stopwatch import Stopwatch
 from fer_lit.targets import build
 
@@ -43,6 +45,8 @@ _MEANT = (
     "module.s. in eval mode at the start of training",
     # Where SLURM is installed: a run needs one process, not one for each of its tasks.
     "srun. command is available on your system",
+    # The last checkpoint of a resumed run.
+    "Checkpoint directory .* exists and is not empty",
     # Lightning 2.6 with PyTorch 2.14.
     "isinstance.treespec, LeafSpec",
 )
@@ -53,30 +57,44 @@ log = logging.getLogger(__name__)
 
 
 def train(
-    cfg: DictConfig, folder: Path, sweep: str | None = None, overrides: Sequence[str] = ()
+    cfg: DictConfig,
+    folder: Path,
+    sweep: str | None = None,
+    overrides: Sequence[str] = (),
+    resumed: bool = False,
 ) -> float:
     """Train one network and write its run folder.
 
-    It is recorded with its sweep's name and `overrides`: what was typed, or swept, for it.
+    It is recorded with its sweep's name and `overrides`: what was typed, or swept, for it. A
+    `resumed` run that has finished stays as it is, and one with a checkpoint goes on from there.
 
     Returns:
         Accuracy on the validation faces after the last epoch, 0–1; NaN if the run failed, so that
         the other jobs of a sweep go on. The run folder says why.
     """
+    stop_in_good_order()  # once more: a launcher's jobs are processes of their own
+    if resumed and (accuracy := _finished_before(folder)) is not None:
+        return accuracy
     run = RunFolder(folder)
-    run.start(cfg, overrides)
-    try:
-        check(cfg)
-        tracker = build(cfg.logger.tracker)
-        with tracker.track(cfg, folder, sweep) if tracker else nullcontext() as tracked:
-            return _train(cfg, run, tracked)
-    except Exception as error:
-        run.fail(error)
-        log.error(f"FAILED: {one_line(error)}\nTraceback: {folder / 'error.txt'}")
-        return float("nan")
-    except BaseException:
-        run.record(status="interrupted")
-        raise
+    with run.alone():
+        run.start(cfg, overrides, resumed)
+        try:
+            check(cfg)
+            tracker = build(cfg.logger.tracker)
+            with tracker.track(cfg, folder, sweep) if tracker else nullcontext() as tracked:
+                return _train(cfg, run, tracked)
+        except Exception as error:
+            run.fail(error)
+            log.error(f"FAILED: {one_line(error)}\nTraceback: {folder / 'error.txt'}")
+            return float("nan")
+        except BaseException:
+            run.record(status="interrupted")
+            raise
+
+
+def _finished_before(folder: Path) -> float | None:
+    run = read_run(folder, trust=True) if is_run(folder) else {"metrics": None}
+    return run["metrics"] and run["metrics"]["validation"]["accuracy"]
 
 
 def _train(cfg: DictConfig, run: RunFolder, tracker: Any) -> float:
@@ -123,7 +141,7 @@ def _train(cfg: DictConfig, run: RunFolder, tracker: Any) -> float:
     write_predictions(run.path / "predictions.csv", faces, data.split.validation, probabilities)
     if tracker:
         tracker.log_results(run.figures, data, probabilities)
-    run.record(status="finished", seconds=watch.seconds)
+    run.finish(seconds=watch.seconds)
     return metrics["validation"]["accuracy"]
 
 
@@ -217,7 +235,8 @@ def _fit(
             enable_model_summary=False,
         )
         try:
-            trainer.fit(model, data)
+            last = run.checkpoints / "last.ckpt"  # there if the run is resumed
+            trainer.fit(model, data, ckpt_path=last if last.exists() else None, weights_only=True)
             probabilities = torch.cat(trainer.predict(model, data))
             if len(data.split.test):
                 best = trainer.checkpoint_callback.best_model_path
@@ -230,11 +249,25 @@ def _fit(
 
 
 def _callbacks(cfg: DictConfig, run: RunFolder) -> list[L.Callback]:
-    checkpoint = partial(ModelCheckpoint, run.checkpoints, save_on_train_epoch_end=True)
+    checkpoint = partial(
+        ModelCheckpoint,
+        run.checkpoints,
+        save_on_train_epoch_end=True,
+        enable_version_counter=False,  # a resumed run writes the same files
+    )
     highest = {"monitor": "val/accuracy", "mode": "max"}
     best = checkpoint(filename="best", save_weights_only=True, **highest)
     last = checkpoint(filename="last")
-    return [best, last, MetricsTable(run.path / "metrics.csv", cfg.data.name), RichProgressBar()]
+    table = MetricsTable(run.path / "metrics.csv", cfg.data.name)
+    return [best, last, table, RichProgressBar(), _Stop()]
+
+
+class _Stop(L.Callback):
+    """Stops a training whose Ctrl-C was swallowed: what writes checkpoints catches everything."""
+
+    def on_train_batch_start(self, *arguments: Any) -> None:
+        """Raise KeyboardInterrupt if that was asked for."""
+        stop_if_asked()
 
 
 @contextmanager

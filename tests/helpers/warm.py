@@ -11,13 +11,12 @@ import atexit
 import multiprocessing
 import os
 import runpy
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from multiprocessing.context import BaseContext
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest.mock import patch
@@ -48,37 +47,43 @@ def together(
     program: Path, folder: Path, *commands: Sequence[str], **environment: str
 ) -> list[subprocess.CompletedProcess[str]]:
     """Run a program several times at once, each with options of its own."""
-    arguments = [[str(program), *options] for options in commands]
-    variables = command.offline(folder) | environment
-    if sys.platform != "linux":  # forking a process with so much in it is safe there alone
-        options = {"cwd": folder, "env": variables, "capture_output": True, "text": True}
-        with ThreadPoolExecutor() as pool:
-            return [
-                *pool.map(lambda own: subprocess.run([sys.executable, *own], **options), arguments)
-            ]
-    with TemporaryDirectory() as written:
-        processes = []
+    started = [Running(program, folder, *options, **environment) for options in commands]
+    return [running.finished() for running in started]
+
+
+class Running:
+    """A program that runs in `folder`, offline: `pid`, and `finished` waits for it."""
+
+    def __init__(self, program: Path, folder: Path, *options: str, **environment: str):
+        self._arguments = [str(program), *options]
+        self._written = TemporaryDirectory()
+        variables = command.offline(folder) | environment
+        self._files = [Path(self._written.name) / name for name in ("stdout", "stderr")]
+        arguments = (self._arguments, folder, variables, self._files)
         # The process that is forked comes to be with the first; warnings are errors in it, too.
         with patch.dict(os.environ, variables, clear=True):
-            for number, own in enumerate(arguments):
-                files = [Path(written) / f"{name}{number}" for name in ("stdout", "stderr")]
-                process = context().Process(target=_be, args=(own, folder, variables, files))
-                process.start()
-                processes.append((own, process, files))
-        return [_finished(*process) for process in processes]
+            self._process = context().Process(target=_be, args=arguments)
+            self._process.start()
+        self.pid = self._process.pid
 
+    @property
+    def alive(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.is_alive()
 
-def _finished(
-    arguments: list[str], process: BaseProcess, files: Sequence[Path]
-) -> subprocess.CompletedProcess[str]:
-    process.join()
-    texts = [file.read_text(encoding="utf-8") for file in files]
-    return subprocess.CompletedProcess(arguments, process.exitcode, *texts)
+    def finished(self) -> subprocess.CompletedProcess[str]:
+        """Wait for the end."""
+        self._process.join()
+        texts = [file.read_text(encoding="utf-8") for file in self._files if file.exists()]
+        self._written.cleanup()
+        return subprocess.CompletedProcess(self._arguments, self._process.exitcode, *texts)
 
 
 @cache
 def context() -> BaseContext:
     """Return what starts processes that have PyTorch and the rest imported from the beginning."""
+    if sys.platform != "linux":  # forking a process with so much in it is safe there alone
+        return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_IMPORTED)
     return context
@@ -96,6 +101,8 @@ def _be(
     sys.argv = arguments
     sys.path.insert(0, str(Path(arguments[0]).parent))
     multiprocessing.set_start_method(None, force=True)  # the usual one, not that of this process
+    # Shells start background jobs, such as these tests may be, with SIGINT ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         runpy.run_path(arguments[0], run_name="__main__")
     finally:

@@ -32,7 +32,7 @@ _NAMED_ANYWAY = ("recipe", _BAND, _SPLIT, "model.network", "model.weights")
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run: see `folder.read_run`.
+    """A finished run: see `reading.read_run`.
 
     Attributes:
         faces: how many `train`, `validation` and, if there is such a part, `test`.

@@ -213,6 +213,8 @@ def load_networks(
 def _load(
     run: Run, weights: str | None, backbones: dict[str, Backbone], device: torch.device
 ) -> TrainedNetwork:
+    if not run.checkpoint.is_file():  # a pipe would be waited for
+        raise FileNotFoundError(f"{run.checkpoint} is not there")
     try:
         model = _rebuild(run)
     except ConfigError:

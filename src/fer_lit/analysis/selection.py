@@ -11,10 +11,12 @@ from omegaconf import DictConfig
 
 from fer_lit import paper
 from fer_lit.analysis.labels import Condition, Run, group_runs, plain
+from fer_lit.analysis.verification import verified
 from fer_lit.errors import ConfigError
-from fer_lit.runs.earlier import upgraded
-from fer_lit.runs.folder import read_run, read_sweep
-from fer_lit.runs.predictions import join_predictions, read_predictions
+from fer_lit.runs.manifest import check_manifest
+from fer_lit.runs.plan import missing_jobs
+from fer_lit.runs.predictions import join_predictions
+from fer_lit.runs.reading import is_run, read_run, read_sweep
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def select_runs(sweep: str | Sequence[str] | None, output: str, trust: bool = Fa
     notes: list[str] = []
     named = [sweep] if isinstance(sweep, str) else sweep
     folders = [Path(name).expanduser() for name in named or [_latest(Path(output), notes)]]
-    found = [run for folder in folders for run in _read(folder, trust)]
+    found = [run for folder in folders for run in _read(folder, trust, notes)]
     finished = [run for run in found if run["metrics"]]
     if not finished:
         shown = f"[{','.join(map(str, folders))}]" if len(folders) > 1 else folders[0]
@@ -111,30 +113,38 @@ def _latest(output: Path, notes: list[str]) -> str:
     return str(ended[-1])
 
 
-def _read(folder: Path, trust: bool) -> list[dict[str, Any]]:
-    if (folder / "provenance.json").exists():
+def _read(folder: Path, trust: bool, notes: list[str]) -> list[dict[str, Any]]:
+    if is_run(folder):
         return [read_run(folder, trust)]
-    runs = read_sweep(folder, trust) if folder.is_dir() else []
+    runs, problems = read_sweep(folder, trust)
+    notes += problems
+    notes += filter(None, [missing_jobs(folder, runs)])
     if not runs:
-        raise ConfigError(f"sweep={folder}: there is no run in this folder; {_ADVICE}")
+        raise ConfigError(
+            problems[0]
+            if problems
+            else f"sweep={folder}: there is no run in this folder; {_ADVICE}"
+        )
     return runs
 
 
 def _readable(finished: Sequence[Mapping[str, Any]], notes: list[str]) -> list[Run]:
-    """Return the runs whose predictions can be read; the last problem is raised if none can."""
-    runs, problem = [], None
+    """Return the runs that are as they were written; the last problem is raised if none is."""
+    runs, problem, unlisted = [], None, 0
     for run in finished:
-        config, faces = upgraded(run["config"]), run["metrics"]["faces"]
-        file = "test_predictions.csv" if faces.get("test") else "predictions.csv"
         try:
-            predictions = read_predictions(run["folder"] / file, config.data.classes)
+            unlisted += not check_manifest(run["folder"])
+            runs.append(verified(run))
         except ConfigError as error:
             problem = error
             notes.append(f"{run['folder'].name} is left out: {error}")
-        else:
-            runs.append(Run(run["folder"], config, run["provenance"], faces, predictions))
     if not runs and problem:
         raise problem
+    if unlisted:
+        notes.append(
+            f"{unlisted} of the {len(finished)} runs are of an earlier version and have no "
+            "manifest.json, so that their files are taken for those they wrote"
+        )
     return runs
 
 

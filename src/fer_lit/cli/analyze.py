@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from omegaconf import OmegaConf
 
-from fer_lit.cli.common import compose_job, refuse_several_values
+from fer_lit.cli.common import Start, compose_job, own_folder, refuse_several_values
 from fer_lit.errors import ConfigError
 from fer_lit.limits import FLAG, Rule, check_rules, one_of, path, whole
 
@@ -47,6 +47,15 @@ _RULES = (
     Rule("logger.name", *one_of("wandb", "csv", "none")),
     Rule("output", lambda value: type(value) is str and value != "", "a folder"),
 )
+
+
+def start(arguments: Sequence[str]) -> Start:
+    """Return the arguments, and a folder for the analysis.
+
+    Raises:
+        ConfigError: an option cannot work, or the folder cannot be created.
+    """
+    return own_folder("analyze", checked(arguments))
 
 
 def checked(arguments: Sequence[str]) -> Sequence[str]:

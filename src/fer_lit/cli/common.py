@@ -1,11 +1,13 @@
 """What both command lines share: options checked before anything is loaded, errors of one line."""
 
+import logging
 import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -16,62 +18,88 @@ from omegaconf.errors import OmegaConfBaseException
 
 from fer_lit.errors import ConfigError
 from fer_lit.limits import suggestion
-from fer_lit.runs.folder import claim, refuse_runs
+from fer_lit.runs.folder import claim, refuse_runs, release
+from fer_lit.stopping import exit_status, stop_in_good_order
+
+
+class Start(NamedTuple):
+    """The arguments for Hydra, and the folder that they name."""
+
+    arguments: list[str]
+    folder: Path
 
 
 def run(
     job: Callable[[], None],
     conf: Path,
     config: str,
-    checked: Callable[[Sequence[str]], Sequence[str]],
+    start: Callable[[Sequence[str]], Start],
+    stopped: Callable[[Path], None] = lambda folder: None,
 ) -> None:
     """Check the command line, then run it; exit with a status that is not 0 if it fails.
 
-    `conf`, the folder of `config`, is absolute. `checked` returns the arguments to run, or raises
-    ConfigError; it is called where `compose` works.
+    Args:
+        job: what is run.
+        conf: the folder of `config`, absolute.
+        config: name of the configuration.
+        start: checks the arguments, and returns what is to run; it is called where `compose`
+            works, and may raise ConfigError.
+        stopped: called with the output folder when the job is stopped by Ctrl-C or a scheduler.
     """
+    logging.raiseExceptions = False  # as of a log on a full disk: tracebacks instead of lines
+    stop_in_good_order()
     arguments = sys.argv[1:]
+    folder = None
     try:
         # Other flags ask Hydra to show help or the configuration.
         if not any(a.startswith("-") and a not in ("-m", "--multirun") for a in arguments):
             with errors_in_one_line(), initialize_config_dir(str(conf), version_base="1.3"):
-                right = checked(arguments)
-                sys.argv[1:] = [*right, *own_folder(config, right)]
+                sys.argv[1:], folder = start(arguments)
         job()
     except BrokenPipeError:  # as of `| head`; Python would complain once more when it ends
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except KeyboardInterrupt:
         sys.stderr.write("\nStopped. Finished runs and the features computed so far are kept.\n")
-        sys.exit(130)
+        if folder:
+            stopped(folder)
+        sys.exit(exit_status())
+    finally:
+        if folder:
+            release(folder)
 
 
-def own_folder(config: str, arguments: Sequence[str]) -> list[str]:
-    """Create the folder of what is about to run, and return the override that names it, if needed.
+def own_folder(config: str, arguments: Sequence[str]) -> Start:
+    """Create the folder of what is about to run, and name it in the arguments.
 
     Hydra would name it after the time, to the second, and two commands would share it.
 
     Args:
         config: name of the configuration.
-        arguments: the whole command line; one that names a folder by itself needs no override.
+        arguments: the whole command line; one that names a folder by itself stays as it is.
 
     Raises:
         ConfigError: the folder that is named holds runs, or it cannot be created.
     """
     option = "hydra.sweep.dir" if {"-m", "--multirun"} & set(arguments) else "hydra.run.dir"
     overrides = [argument for argument in arguments if not argument.startswith("-")]
-    path = Path(OmegaConf.select(_with_hydra(config, overrides), option))
+    path = Path(OmegaConf.select(with_hydra(config, overrides), option))
     if any(item.key_or_group == option for item in parse(overrides)):
         refuse_runs(path, option)
-        return []
+        return Start(list(arguments), path)
     try:
-        claimed = str(claim(path))
+        claimed = claim(path)
     except OSError as error:
         raise ConfigError(
             f"output: {path} cannot be created ({error.strerror}); name a folder to write to"
         ) from error
-    quoted = claimed.replace("\\", "\\\\").replace("'", "\\'").replace("${", "\\${")
-    return [f"{option}='{quoted}'"]
+    return Start([*arguments, f"{option}={quoted(str(claimed))}"], claimed)
+
+
+def quoted(text: str) -> str:
+    """Return a text as Hydra reads it back from an override."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("${", "\\${")
+    return f"'{escaped}'"
 
 
 @contextmanager
@@ -123,11 +151,11 @@ def sweep_of(config: str, overrides: Sequence[str]) -> list[str]:
 
     Of `overrides`, which are right, those with several values are left out.
     """
-    params = _with_hydra(config, overrides).hydra.sweeper.params
+    params = with_hydra(config, overrides).hydra.sweeper.params
     return [f"{option}={values}" for option, values in (params or {}).items()]
 
 
-def _with_hydra(config: str, overrides: Sequence[str]) -> DictConfig:
+def with_hydra(config: str, overrides: Sequence[str]) -> DictConfig:
     """Return the configuration with Hydra's own; overrides with several values are left out."""
     fixed = [item.input_line for item in parse(overrides) if not item.is_sweep_override()]
     return compose(config, fixed, return_hydra_config=True)

@@ -2,18 +2,50 @@
 
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from omegaconf import DictConfig, OmegaConf
 
-from fer_lit.cli.common import compose_job, parse, refuse_several_values, sweep_of
+from fer_lit.cli import resume
+from fer_lit.cli.common import (
+    Start,
+    compose_job,
+    own_folder,
+    parse,
+    refuse_several_values,
+    sweep_of,
+    with_hydra,
+)
+from fer_lit.errors import ConfigError
 from fer_lit.networks.taps import old_form
 from fer_lit.options import check
+from fer_lit.runs.plan import Job, Plan, job_of, write_plan
+from fer_lit.runs.reading import is_run, run_folders
 from fer_lit.targets import build
 
 _GROUPS = ("data", "model", "occlusion", "logger", "augmentation")
 _PHOTOGRAPHS_ONLY = ("experiment", "data", "data.root", "data.on_bad_image")
 """Overrides that the demo replaces or has no use for."""
+
+
+def start(arguments: Sequence[str]) -> Start:
+    """Return what is to run: the arguments given, those of the demo, or the rest of a sweep or run.
+
+    Raises:
+        ConfigError: an option of a job cannot work, or the folder cannot be had.
+    """
+    flags, overrides = _separated(arguments)
+    if folder := resume.wanted(overrides, multirun=bool(flags)):
+        typed = [one for one in overrides if not one.startswith("resume=")]
+        others = [one for one in typed if not one.startswith("output=")]
+        resumed = _resumed_run if is_run(folder) else _resumed_sweep
+        return resumed(folder, flags, typed if others else [])
+    command, _ = _checked(flags, overrides)
+    begun = own_folder("config", command)
+    if flags:
+        write_plan(begun.folder, Plan(command, _jobs(command)))
+    return begun
 
 
 def checked(arguments: Sequence[str]) -> list[str]:
@@ -22,8 +54,36 @@ def checked(arguments: Sequence[str]) -> list[str]:
     Raises:
         ConfigError: an option of a job cannot work.
     """
+    return _checked(*_separated(arguments))[0]
+
+
+def _resumed_sweep(folder: Path, flags: Sequence[str], typed: Sequence[str]) -> Start:
+    if typed and not flags:
+        raise ConfigError(f"resume={folder}: is a sweep; add -m, or leave other options out")
+    recorded = resume.recorded_sweep(folder)
+    command, configs = _checked(*_separated([*flags, *typed] if typed else recorded.command))
+    template = OmegaConf.to_container(with_hydra("config", _separated(command)[1]).hydra.sweep)
+    jobs = _jobs(command)
+    went_on = resume.sweep_arguments(folder, jobs, configs, template["subdir"])
+    write_plan(folder, Plan(command, list(dict.fromkeys([*recorded.jobs, *jobs]))))
+    return Start([*command, *went_on], folder)
+
+
+def _resumed_run(folder: Path, flags: Sequence[str], typed: Sequence[str]) -> Start:
+    if flags:
+        raise ConfigError(f"resume={folder}: is a single run; leave out -m")
+    command, (cfg,) = _checked([], typed or resume.recorded_run(folder))
+    return Start([*command, *resume.run_arguments(folder, cfg)], folder)
+
+
+def _separated(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     flags = [argument for argument in arguments if argument.startswith("-")]
-    overrides = [argument for argument in arguments if not argument.startswith("-")]
+    return flags, [argument for argument in arguments if not argument.startswith("-")]
+
+
+def _checked(flags: Sequence[str], overrides: Sequence[str]) -> tuple[list[str], list[DictConfig]]:
+    """Return the arguments to run, and the configuration of each job."""
+    overrides = list(overrides)
     _refuse_single_taps(overrides)
     configs = _compose_jobs(overrides, multirun=bool(flags))
     swept, replaced = _sweep_of_experiment(overrides) if flags else ([], [])
@@ -33,12 +93,30 @@ def checked(arguments: Sequence[str]) -> list[str]:
         parsed = zip(swept + overrides, parse(swept + overrides), strict=True)
         kept = [text for text, item in parsed if item.key_or_group not in _PHOTOGRAPHS_ONLY]
         overrides = ["experiment=demo", *kept]
-        _compose_jobs(overrides, multirun=bool(flags))
+        configs = _compose_jobs(overrides, multirun=bool(flags))
         _announce_demo()
     elif replaced:
         # Hydra would sweep these, too, and train each network several times.
         overrides = ["hydra.sweeper.params=null", *swept, *overrides]
-    return flags + overrides
+    return [*flags, *overrides], configs
+
+
+def _jobs(command: Sequence[str]) -> list[Job]:
+    """Return the jobs of a sweep, in the order in which Hydra numbers them."""
+    overrides = _separated(command)[1]
+    own = [one for one in overrides if not one.startswith("hydra.")]
+    both = parse([*sweep_of("config", overrides), *own])
+    return [job_of(job) for job in BasicSweeper.split_arguments(both, max_batch_size=None)[0]]
+
+
+def stopped(folder: Path) -> None:
+    """Report on what there is of a sweep that was stopped."""
+    from fer_lit.runs.sweep_report import report_sweep, say_how_to_resume
+
+    if run_folders(folder):
+        report_sweep(folder)
+    elif is_run(folder):
+        say_how_to_resume(folder)
 
 
 def _compose_jobs(overrides: list[str], multirun: bool) -> list[DictConfig]:

@@ -1,24 +1,26 @@
-"""Run folders: what a run leaves behind, written here and read here."""
+"""Run folders: what a run leaves behind (`reading` reads it)."""
 
-import json
 import os
+import shutil
 import subprocess
 import sys
 import traceback
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from importlib.metadata import version
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
 from fer_lit.errors import ConfigError
 from fer_lit.files import write_json, write_text
-from fer_lit.targets import refuse_foreign_targets
+from fer_lit.runs.manifest import write_manifest
 
+_LOCK = ".lock"
 _PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "grad-cam", "numpy", "fer-lit")
 
 
@@ -35,6 +37,16 @@ def claim(path: Path) -> Path:
             return chosen
 
 
+def release(folder: Path) -> None:
+    """Remove a claimed folder if nothing but logs came into it, and then what is empty above it."""
+    if not folder.is_dir() or any(p.is_file() and p.suffix != ".log" for p in folder.rglob("*")):
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    with suppress(OSError):  # others are in it
+        folder.parent.rmdir()
+        folder.parent.parent.rmdir()
+
+
 def refuse_runs(folder: Path, option: str) -> None:
     """Raise ConfigError if a folder, named by an option, holds a run or a sweep already."""
     if (folder / "provenance.json").exists() or any(folder.glob("*/provenance.json")):
@@ -44,12 +56,24 @@ def refuse_runs(folder: Path, option: str) -> None:
         )
 
 
+def is_busy(folder: Path) -> bool:
+    """Return whether a process trains in a run's folder at this moment."""
+    lock = FileLock(folder / _LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    lock.release()
+    return False
+
+
 class RunFolder:
     """The folder of one run, which explains itself.
 
     `config.yaml` (resolved), `provenance.json` (status, versions, digests, seconds),
     `metrics.json`, `metrics.csv` (one row per epoch), `predictions.csv`, with test faces
-    `test_predictions.csv`, `checkpoints/`, `figures/`, `train.log`; after a failure `error.txt`.
+    `test_predictions.csv`, `checkpoints/`, `figures/`, `train.log`; after a failure `error.txt`,
+    else `manifest.json`.
     """
 
     def __init__(self, path: Path):
@@ -59,20 +83,46 @@ class RunFolder:
         self._provenance: dict[str, Any] = {}
         self.figures.mkdir(parents=True, exist_ok=True)
 
-    def start(self, cfg: DictConfig, overrides: Sequence[str] = ()) -> None:
-        """Write the resolved configuration, and how the run was started.
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other processes from the folder, as long as the block lasts.
 
         Raises:
-            ConfigError: the folder holds a run already.
+            ConfigError: another process trains in it.
         """
-        refuse_runs(self.path, "hydra.run.dir")
-        write_text(self.path / "config.yaml", OmegaConf.to_yaml(cfg))
+        lock = FileLock(self.path / _LOCK)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise ConfigError(f"{self.path}: another process trains in this folder") from None
+        try:
+            yield
+        finally:
+            lock.release()
+            (self.path / _LOCK).unlink(missing_ok=True)
+
+    def start(self, cfg: DictConfig, overrides: Sequence[str] = (), resumed: bool = False) -> None:
+        """Write the resolved configuration, and how the run was started or resumed.
+
+        Raises:
+            ConfigError: the folder holds a run already, and it is not to be resumed.
+        """
+        if not resumed:
+            refuse_runs(self.path, "hydra.run.dir")
+        (self.path / "error.txt").unlink(missing_ok=True)
+        # First what a resumed sweep knows a run by.
         self.record(status="running", overrides=list(overrides), **describe_process())
+        write_text(self.path / "config.yaml", OmegaConf.to_yaml(cfg))
 
     def record(self, **facts: Any) -> None:
         """Add facts to `provenance.json`."""
         self._provenance |= facts
         write_json(self.path / "provenance.json", self._provenance)
+
+    def finish(self, **facts: Any) -> None:
+        """Say that the run finished, and what all that it wrote was like."""
+        self.record(status="finished", **facts)
+        write_manifest(self.path)
 
     def fail(self, error: BaseException) -> None:
         """Say that the run failed, and why; the traceback goes to `error.txt`."""
@@ -82,7 +132,7 @@ class RunFolder:
 
 def without_folder(arguments: Sequence[str]) -> list[str]:
     """Return a command line without the folder it ran in, which holds one run only."""
-    named = ("hydra.run.dir=", "hydra.sweep.dir=")
+    named = ("hydra.run.dir=", "hydra.sweep.", "hydra.callbacks.report.folders=", "resume=")
     return [argument for argument in arguments if not argument.startswith(named)]
 
 
@@ -98,45 +148,11 @@ def describe_process() -> dict[str, Any]:
     }
 
 
-def read_run(folder: Path, trust: bool = False) -> dict[str, Any]:
-    """Return a run's `folder`, `config`, `provenance` and, if it finished, `metrics` (else None).
-
-    Raises:
-        ConfigError: its configuration names classes that are not fer_lit's, without `trust`.
-    """
-    provenance = _read_json(folder / "provenance.json")
-    finished = provenance["status"] == "finished"
-    config = OmegaConf.load(folder / "config.yaml")
-    if not trust:
-        refuse_foreign_targets(config, folder / "config.yaml")
-    return {
-        "folder": folder,
-        "config": config,
-        "provenance": provenance,
-        "metrics": _read_json(folder / "metrics.json") if finished else None,
-    }
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
-def read_sweep(folder: Path, trust: bool = False) -> list[dict[str, Any]]:
-    """Return the runs of a sweep in the order of their numbers; others by name."""
-    folders = [path.parent for path in folder.glob("*/provenance.json")]
-    return [read_run(path, trust) for path in sorted(folders, key=_order)]
-
-
 def one_line(error: BaseException) -> str:
     """Return an error as one line: its kind, unless the message speaks for itself, and message."""
     message = " ".join(str(error).split())
     kind = type(error).__name__
     return message if kind == "ConfigError" else f"{kind}: {message}"
-
-
-def _order(folder: Path) -> tuple[int, str]:
-    number = folder.name.split("_", 1)[0]
-    return (int(number) if number.isdigit() else 0), folder.name
 
 
 def _git_commit() -> str | None:

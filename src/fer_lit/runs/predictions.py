@@ -132,6 +132,8 @@ def paired(
 
 
 def _read(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    if not path.is_file():  # a pipe would be waited for
+        raise ConfigError(f"{path}: there is no such file{_MEND}")
     try:
         with path.open(newline="", encoding="utf-8") as file:
             header = next(csv.reader(file), [])

@@ -15,7 +15,7 @@ _ABSENT = object()
 
 
 def summary_rows(runs: Sequence[Mapping[str, Any]]) -> list[Row]:
-    """Return a row for each run (see `folder.read_run`), all with the same keys.
+    """Return a row for each run (see `reading.read_run`), all with the same keys.
 
     `accuracy` and its 95 % Wilson interval (`low`, `high`), `macro_f1`, and recalls are in % of the
     validation faces after the last epoch; `test`, where a run has test faces, is the best epoch's

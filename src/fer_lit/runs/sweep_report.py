@@ -16,14 +16,23 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from fer_lit.runs.folder import read_run, read_sweep, without_folder
+from fer_lit.errors import ConfigError
+from fer_lit.runs.folder import one_line, without_folder
+from fer_lit.runs.reading import read_run, read_sweep
 
 CONDITIONS = "occlusion=none,eyes,nose,mouth"
 _NARROW = ("run", "data", "status", "low", "high")  # columns that the screen has no room for
 
 
 class SweepReport(Callback):
-    """Reports on the run folders after the last job; the exit status is 1 if a run failed."""
+    """Reports on the run folders after the last job; the exit status is 1 if a run failed.
+
+    `folders` are the names of the run folders of a resumed sweep, by the number of the job, from
+    where `hydra.sweep.subdir` takes them.
+    """
+
+    def __init__(self, folders: Sequence[str] | None = None):
+        self.folders = folders
 
     def on_run_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Report on a single run."""
@@ -32,20 +41,33 @@ class SweepReport(Callback):
         with _fatal_errors():
             folder = Path(config.hydra.run.dir)
             runs = [read_run(folder, trust=True)]
-            _report(folder, runs, summary_rows(runs), "wandb")
+            if not _report(folder, runs, summary_rows(runs), [], "wandb"):
+                sys.exit(1)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """Report on a sweep, and write `summary.csv` and `summary.md` into its folder."""
-        from fer_lit.files import write_csv, write_text
-        from fer_lit.runs.summary import markdown, summary_rows
-
+        """Report on a sweep."""
         with _fatal_errors():
-            folder = Path(config.hydra.sweep.dir)
-            runs = read_sweep(folder, trust=True)
-            rows = summary_rows(runs)
-            write_csv(folder / "summary.csv", rows)
-            write_text(folder / "summary.md", markdown(rows))
-            _report(folder, runs, rows, "*/wandb")
+            if not report_sweep(Path(config.hydra.sweep.dir)):
+                sys.exit(1)
+
+
+def report_sweep(folder: Path) -> bool:
+    """Write `summary.csv` and `summary.md` of a sweep, show them, and return whether all finished.
+
+    Raises:
+        ConfigError: no run can be read.
+        OSError: the summary cannot be written.
+    """
+    from fer_lit.files import write_csv, write_text
+    from fer_lit.runs.summary import markdown, summary_rows
+
+    runs, problems = read_sweep(folder, trust=True)
+    if not runs:
+        raise ConfigError(problems[0] if problems else f"{folder}: holds no runs")
+    rows = summary_rows(runs)
+    write_csv(folder / "summary.csv", rows)
+    write_text(folder / "summary.md", markdown(rows))
+    return _report(folder, runs, rows, problems, "*/wandb")
 
 
 @contextmanager
@@ -53,6 +75,8 @@ def _fatal_errors() -> Iterator[None]:
     """Exit with 1 after an error; Hydra would make a warning of it, and exit with 0."""
     try:
         yield
+    except (ConfigError, OSError) as error:
+        sys.exit(f"{Path(sys.argv[0]).name}: there is no summary: {one_line(error)}")
     except Exception:
         traceback.print_exc()
         sys.exit(1)
@@ -81,29 +105,45 @@ def next_command(arguments: Sequence[str]) -> str:
 
 
 def _report(
-    folder: Path, runs: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]], wandb: str
-) -> None:
-    """Print the table, the failures, where things are (W&B's below `wandb`), and what to type."""
+    folder: Path,
+    runs: Sequence[Mapping[str, Any]],
+    rows: Sequence[Mapping[str, Any]],
+    problems: Sequence[str],
+    wandb: str,
+) -> bool:
+    """Print the table, what is wrong, where things are (W&B's below `wandb`), and what to type.
+
+    Return whether all runs finished.
+    """
     console = Console()
     say = partial(console.print, soft_wrap=True, highlight=False)
     console.print(_table(rows))
-    failed = [run for run in runs if run["provenance"]["status"] != "finished"]
-    for run in failed:
+    unfinished = [run for run in runs if run["provenance"]["status"] != "finished"]
+    for run in unfinished:
+        status = run["provenance"]["status"]
         reason = run["provenance"].get("error", "did not finish")
-        say(f"[red]FAILED[/] {escape(run['folder'].name)}: {escape(reason)}")
+        say(f"[red]{status.upper()}[/] {escape(run['folder'].name)}: {escape(reason)}")
     for run, row in zip(runs, rows, strict=True):
         if row["status"] != run["provenance"]["status"]:
             say(f"[yellow]Note:[/] {escape(row['run'])}: {row['status']}")
+    for problem in problems:
+        say(f"[yellow]Note:[/] {escape(problem)}")
     say(f"Written to {escape(str(folder))}")
     offline = f"{wandb}/offline-run-*"
     if any(folder.glob(offline)):
         say(escape(f"Weights & Biases is offline; to upload: wandb sync {folder}/{offline}"))
-    if failed:
-        console.print(
-            "Next: mend what failed and type the same command; computed features are kept"
-        )
-        sys.exit(1)
-    say(escape(f"Next: {next_command(sys.argv[1:])}"))
+    if unfinished or problems:
+        say_how_to_resume(folder)
+    else:
+        say(escape(f"Next: {next_command(sys.argv[1:])}"))
+    return not unfinished and not problems
+
+
+def say_how_to_resume(folder: Path) -> None:
+    """Print what to type after a sweep or a run that did not finish."""
+    command = shlex.join(["python", "train.py", f"resume={folder}"])
+    text = f"Next: mend what failed, if anything, and type: {command}"
+    Console().print(escape(text), soft_wrap=True, highlight=False)
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
