@@ -1,6 +1,5 @@
 """Run folders: what a run leaves behind, written here and read here."""
 
-import json
 import os
 import subprocess
 import sys
@@ -15,11 +14,13 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from fer_lit.bounded import read_json
 from fer_lit.errors import ConfigError
 from fer_lit.files import write_json, write_text
-from fer_lit.targets import refuse_foreign_targets
+from fer_lit.runs.stored_config import read_config
 
 _PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "grad-cam", "numpy", "fer-lit")
+_LARGEST = 2**25  # bytes of a JSON file; an epoch of ten emotions takes some 3,000
 
 
 def claim(path: Path) -> Path:
@@ -102,13 +103,12 @@ def read_run(folder: Path, trust: bool = False) -> dict[str, Any]:
     """Return a run's `folder`, `config`, `provenance` and, if it finished, `metrics` (else None).
 
     Raises:
-        ConfigError: its configuration names classes that are not fer_lit's, without `trust`.
+        ConfigError: a file cannot be a run's, or its configuration is not to be followed without
+            `trust`: see `stored_config.read_config`.
     """
     provenance = _read_json(folder / "provenance.json")
     finished = provenance["status"] == "finished"
-    config = OmegaConf.load(folder / "config.yaml")
-    if not trust:
-        refuse_foreign_targets(config, folder / "config.yaml")
+    config = read_config(folder / "config.yaml", trust)
     return {
         "folder": folder,
         "config": config,
@@ -118,7 +118,7 @@ def read_run(folder: Path, trust: bool = False) -> dict[str, Any]:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8"))
+    return read_json(path, _LARGEST, "bring back the original, or train the run again")
 
 
 def read_sweep(folder: Path, trust: bool = False) -> list[dict[str, Any]]:
