@@ -382,6 +382,25 @@ def test_the_predictions_of_a_run_are_read_back(tmp_path):
     np.testing.assert_array_equal(found[probability_columns(EMOTIONS)], probabilities)
 
 
+def test_names_that_begin_as_formulas_are_written_as_text_and_read_back(tmp_path):
+    names, classes = ("=cmd.png", "'=cmd.png", "'a.png", "-1.png"), ("@a", "b")
+    faces = SimpleNamespace(names=names, labels=np.array([0, 1, 0, 1]), classes=classes)
+    probabilities = np.array([[1, 0], [1, 0], [0, 1], [0, 1.0]])
+    path = tmp_path / "predictions.csv"
+    write_predictions(path, faces, np.arange(4), probabilities)
+    assert path.read_bytes().splitlines() == [
+        b"image,label,prediction,probability_@a,probability_b",
+        b"'=cmd.png,'@a,'@a,1.0,0.0",
+        b"''=cmd.png,b,'@a,1.0,0.0",
+        b"'a.png,'@a,b,0.0,1.0",
+        b"'-1.png,b,b,0.0,1.0",
+    ]
+    found = read_predictions(path, classes)
+    assert tuple(found["image"]) == names
+    assert found["label"].tolist() == ["@a", "b", "@a", "b"]
+    assert found["prediction"].tolist() == ["@a", "@a", "b", "b"]
+
+
 def test_float32_is_written_in_its_shortest_form_and_read_back_to_it(tmp_path):
     faces = SimpleNamespace(names=("x",), labels=np.array([0]), classes=("a", "b", "c"))
     values = np.array([[0.9999999, 1e-7, 3.3333333e-20]], np.float32)

@@ -12,7 +12,7 @@ import pandas as pd
 from fer_lit.bounded import csv_rows
 from fer_lit.errors import ConfigError
 from fer_lit.faces.face_set import FaceSet
-from fer_lit.files import replacing
+from fer_lit.files import as_cell, replacing, text_of
 
 _TEXTS = ("image", "label", "prediction")
 _LARGEST = 2**29  # bytes; a face of ten emotions takes up to 270
@@ -59,6 +59,8 @@ def write_predictions(
     """Write, in full precision, probabilities, (N, classes), of the faces at `indices`, (N,)."""
     images = [faces.names[index] for index in indices]
     predictions = prediction_frame(images, faces.labels[indices], probabilities, faces.classes)
+    for column in _TEXTS:
+        predictions[column] = predictions[column].map(as_cell)
     with replacing(path) as aside:
         predictions.drop(columns="right").to_csv(aside, index=False, lineterminator="\r\n")
 
@@ -75,10 +77,10 @@ def read_predictions(path: Path, classes: Sequence[str]) -> pd.DataFrame:
     emotions = f"(emotions: {', '.join(classes)}); {_MEND}"
     with closing(_rows(path, classes)) as rows:
         for image, label, prediction, *values in rows:
-            images.append(image)
+            images.append(text_of(image))
             try:
-                labels.append(codes[label])
-                predicted.append(codes[prediction])
+                labels.append(codes[text_of(label)])
+                predicted.append(codes[text_of(prediction)])
                 probabilities.extend(map(float, values))
             except KeyError as error:
                 raise ConfigError(f"{path}: no such emotion: {error} {emotions}") from error
