@@ -1,6 +1,7 @@
 """Accuracy, its tests between conditions, and the predictions that both come from."""
 
 import math
+import os
 from itertools import combinations
 from types import SimpleNamespace
 
@@ -381,6 +382,25 @@ def test_the_predictions_of_a_run_are_read_back(tmp_path):
     np.testing.assert_array_equal(found[probability_columns(EMOTIONS)], probabilities)
 
 
+def test_names_that_begin_as_formulas_are_written_as_text_and_read_back(tmp_path):
+    names, classes = ("=cmd.png", "'=cmd.png", "'a.png", "-1.png"), ("@a", "b")
+    faces = SimpleNamespace(names=names, labels=np.array([0, 1, 0, 1]), classes=classes)
+    probabilities = np.array([[1, 0], [1, 0], [0, 1], [0, 1.0]])
+    path = tmp_path / "predictions.csv"
+    write_predictions(path, faces, np.arange(4), probabilities)
+    assert path.read_bytes().splitlines() == [
+        b"image,label,prediction,probability_@a,probability_b",
+        b"'=cmd.png,'@a,'@a,1.0,0.0",
+        b"''=cmd.png,b,'@a,1.0,0.0",
+        b"'a.png,'@a,b,0.0,1.0",
+        b"'-1.png,b,b,0.0,1.0",
+    ]
+    found = read_predictions(path, classes)
+    assert tuple(found["image"]) == names
+    assert found["label"].tolist() == ["@a", "b", "@a", "b"]
+    assert found["prediction"].tolist() == ["@a", "@a", "b", "b"]
+
+
 def test_float32_is_written_in_its_shortest_form_and_read_back_to_it(tmp_path):
     faces = SimpleNamespace(names=("x",), labels=np.array([0]), classes=("a", "b", "c"))
     values = np.array([[0.9999999, 1e-7, 3.3333333e-20]], np.float32)
@@ -409,7 +429,10 @@ def test_in_a_file_of_six_digits_the_stated_prediction_counts(tmp_path):
         ("image,label,prediction,probability_a\nx,a,a,1", "lacks column probability_b (has image,"),
         ("image,label,prediction,probability_a,probability_b\n", "has no faces"),
         ("image,label,prediction,probability_a,probability_b\nx,c,a,1,0", "no such emotion: 'c'"),
-        ("image,label,prediction,probability_a,probability_b\nx,a,a,1", "to float: '' (emotions"),
+        ("image,label,prediction,probability_a,probability_b\nx,a,a,1,", "to float: '' (emotions"),
+        ("image,label,prediction,probability_a,probability_b\nx,a,a,1", ":2: has 4 cells instead"),
+        ("image,label,prediction,probability_a,probability_b\nx,a,a,1,0,0", "has 6 cells instead"),
+        ("x" * 70_000, ":1: not readable as CSV (a row of more than 65,536 characters); train"),
         (
             "image,label,prediction,probability_a,probability_b\nx,a,a,1,0\ny,a,a,nan,0",
             "a probability is not a number from 0 to 1 in face 2",
@@ -429,3 +452,14 @@ def test_a_file_that_cannot_be_predictions_is_refused_in_one_line(tmp_path, line
     assert message in str(refused.value)
     assert str(refused.value).startswith(str(path))
     assert "\n" not in str(refused.value)
+
+
+def test_predictions_of_too_many_faces_are_refused_before_they_are_read(tmp_path):
+    path = tmp_path / "predictions.csv"
+    path.touch()
+    os.truncate(path, 2**29 + 1)  # sparse: nothing is written
+    with pytest.raises(ConfigError) as refused:
+        read_predictions(path, ["a", "b"])
+    assert str(refused.value) == (
+        f"{path}: not read: 536,870,913 bytes, and at most 536,870,912 are; train the run again"
+    )

@@ -1,6 +1,7 @@
 """One picture, or one row of the CSV file, to 48x48 grey pixels."""
 
 import os
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -141,7 +142,33 @@ def test_a_csv_without_the_columns_is_an_error(tmp_path):
         list(decode_csv(tmp_path / "fer2013.csv", ["angry"]))
 
 
-def test_an_unreadable_csv_is_an_error(tmp_path):
-    (tmp_path / "fer2013.csv").write_text('emotion,pixels\n0,"' + "1 " * 100_000)
-    with pytest.raises(ConfigError, match=r"fer2013\.csv:2: not readable as CSV"):
+@pytest.mark.parametrize("rows", ['0,"' + "1 " * 100_000, '0,"' + "1\n" * 100_000])
+def test_a_csv_row_without_an_end_is_an_error(tmp_path, rows):
+    (tmp_path / "fer2013.csv").write_text("emotion,pixels\n" + rows)
+    message = r"fer2013\.csv:2: not readable as CSV \(a row of more than 65,536 characters\); give"
+    with pytest.raises(ConfigError, match=message):
         list(decode_csv(tmp_path / "fer2013.csv", ["angry"]))
+
+
+def test_a_csv_without_the_end_of_a_row_is_not_read_whole(tmp_path):
+    file = tmp_path / "fer2013.csv"
+    file.write_text("emotion,pixels\n0,")
+    os.truncate(file, 50_000_000)  # sparse: nothing is written
+    tracemalloc.start()
+    with pytest.raises(ConfigError, match="a row of more than"):
+        list(decode_csv(file, ["angry"]))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 5_000_000
+
+
+def test_a_csv_too_large_for_faces_is_not_read(tmp_path):
+    file = tmp_path / "fer2013.csv"
+    file.write_text(csv_text("emotion,pixels", f"0,{pixels_text(0)}"))
+    os.truncate(file, 10 * 10**9)  # sparse: nothing is written
+    with pytest.raises(ConfigError) as refused:
+        next(decode_csv(file, ["angry"]))
+    assert str(refused.value) == (
+        f"{file}: not read: 10,000,000,000 bytes, and at most 2,000,000,000 are; give FER-2013's "
+        "file, or a folder of pictures"
+    )

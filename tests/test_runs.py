@@ -2,12 +2,14 @@
 
 import csv
 import json
+from pathlib import Path
 
+import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
 from fer_lit.errors import ConfigError
-from fer_lit.files import replacing, write_csv, write_json, write_text
+from fer_lit.files import replacing, text_of, write_csv, write_json, write_text
 from fer_lit.runs.folder import (
     RunFolder,
     claim,
@@ -92,6 +94,35 @@ def test_text_json_and_csv_read_back(tmp_path):
     write_csv(tmp_path / "a.csv", rows)
     with (tmp_path / "a.csv").open(newline="", encoding="utf-8") as file:
         assert list(csv.DictReader(file)) == rows
+
+
+FORMULAS = ["=1+1", "+1", "-a.png", "@a", "\t=1", "\r=1", "'=1", "''-", "-"]
+PLAIN = ["", "a", "a=b", "'", "'a'", "''a", " =1", "1-2", "\n", "–1", "a\t"]
+
+
+@pytest.mark.parametrize("text", FORMULAS + PLAIN)
+def test_a_cell_does_not_begin_as_a_formula_and_is_read_back(tmp_path, text):
+    path = tmp_path / "a.csv"
+    write_csv(path, [{"x": text, text: "y"}])
+    with path.open(newline="", encoding="utf-8") as file:
+        (_, name), (cell, _) = csv.reader(file)
+    assert name == cell == (f"'{text}" if text in FORMULAS else text)
+    assert text_of(cell) == text
+
+
+def test_a_formula_in_a_file_of_an_earlier_version_is_read_as_it_is():
+    assert text_of("=1") == "=1"
+
+
+def test_numbers_are_written_as_they_are(tmp_path):
+    values = {"a": -1, "b": -0.5, "c": np.float32(-0.1), "d": np.int64(-3), "e": None, "f": -np.inf}
+    write_csv(tmp_path / "a.csv", [values])
+    assert (tmp_path / "a.csv").read_bytes() == b"a,b,c,d,e,f\r\n-1,-0.5,-0.1,-3,,-inf\r\n"
+
+
+def test_what_is_no_text_but_written_as_a_formula_is_no_exception(tmp_path):
+    write_csv(tmp_path / "a.csv", [{"a": Path("=1")}])
+    assert (tmp_path / "a.csv").read_bytes() == b"a\r\n'=1\r\n"
 
 
 def test_a_folder_is_claimed_by_one_alone(tmp_path):

@@ -38,7 +38,7 @@ def run(tmp_path):
             "model": {"lr": 0.001, "taps": ["inception5b/1"]},
         }
         cfg = OmegaConf.merge(cfg, OmegaConf.create(options or {}))
-        OmegaConf.save(cfg, folder / "config.yaml")
+        OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
         facts = {"status": status}
         if status == "finished":
             facts["seconds"] = {"training": 1.0, "total": 12.345}
@@ -213,7 +213,8 @@ def test_the_table_in_markdown():
 
 
 def test_bands_of_one_name_can_be_told_apart(run):
-    bands = [run(f"{i}_band", occlusion="band", options={"occlusion": {"top": i}}) for i in (0, 10)]
+    tops = [{"occlusion": {"name": "band", "top": top}} for top in (0, 10)]
+    bands = [run(f"{i}_band", occlusion="band", options=top) for i, top in enumerate(tops)]
     assert [row["occlusion.top"] for row in summary_rows(bands)] == ["0", "10"]
 
 

@@ -301,9 +301,6 @@ def test_a_download_is_announced_checked_and_kept(cache, monkeypatch, caplog):
 def test_caffe_weights_in_the_cache(cache, monkeypatch):
     state = published("googlenet_caffe")
     wanted = build_backbone("googlenet_caffe", None, seed=1).digest()
-    save_file(state, cache / "bvlc_googlenet.safetensors")
-    assert build_backbone("googlenet_caffe", "imagenet").digest() == wanted
-
     path = cache / "bvlc_googlenet.caffemodel"
     path.write_bytes(caffemodel(state, new_layer))
     assert "405fc5acd08a3bb12de8ee5e23a96bec22f08204" in error_of(
@@ -313,6 +310,37 @@ def test_caffe_weights_in_the_cache(cache, monkeypatch):
     caffe = replace(GoogLeNetCaffe.imagenet, digest=digest)
     monkeypatch.setattr(GoogLeNetCaffe, "imagenet", caffe)
     assert build_backbone("googlenet_caffe", "imagenet").digest() == wanted
+
+
+def test_converted_caffe_weights_in_the_cache_are_known_by_their_tensors(cache, monkeypatch):
+    state = published("googlenet_caffe")
+    content = build_backbone("googlenet_caffe", None, seed=1).digest()
+    path = cache / "bvlc_googlenet.safetensors"
+    save_file(state, path)
+    message = error_of(build_backbone, "googlenet_caffe", "imagenet")
+    assert message == (
+        f"{path} is not what was published (sha256 of the tensors {content}, not "
+        f"{GoogLeNetCaffe.imagenet.content}): delete it, or name it as model.weights=FILE if you "
+        "mean it"
+    )
+    assert build_backbone("googlenet_caffe", str(path)).digest() == content
+
+    caffe = replace(GoogLeNetCaffe.imagenet, content=content)
+    monkeypatch.setattr(GoogLeNetCaffe, "imagenet", caffe)
+    converters = [state, dict(reversed(state.items())), {n: x.double() for n, x in state.items()}]
+    for number, converted in enumerate(converters):
+        save_file(converted, path, {"converter": str(number)})
+        assert build_backbone("googlenet_caffe", "imagenet").digest() == content
+    state["inception_5b/1x1.bias"][0] += 1e-6
+    save_file(state, path)
+    assert str(path) in error_of(build_backbone, "googlenet_caffe", "imagenet")
+
+
+def test_the_real_caffe_weights_have_the_published_content(shared, cache):
+    file = shared / "weights" / "bvlc_googlenet.safetensors"
+    (cache / file.name).symlink_to(file)
+    found = build_backbone("googlenet_caffe", "imagenet").digest()
+    assert found == GoogLeNetCaffe.imagenet.content
 
 
 def faces(count: int = 32, size: int = 64) -> torch.Tensor:

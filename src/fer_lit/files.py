@@ -1,13 +1,17 @@
-"""Files that are whole or not there: written aside, then renamed."""
+"""Files that are whole or not there: written aside, then renamed; and text in cells of tables."""
 
 import csv
 import json
+import re
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from numbers import Number
 from pathlib import Path
 from typing import Any
+
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
 
 
 def aside_of(path: Path) -> Path:
@@ -56,6 +60,23 @@ def write_json(path: Path, value: object) -> None:
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write one or more rows with the same keys, and a line of their names above them."""
     with replacing(path) as aside, aside.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+        names = list(rows[0])
+        writer = csv.DictWriter(file, names)
+        writer.writerow({name: as_cell(name) for name in names})
+        writer.writerows({name: as_cell(value) for name, value in row.items()} for row in rows)
+
+
+def as_cell(value: Any) -> Any:
+    """Return what stands for a value in a CSV file: the value, or text with one more apostrophe.
+
+    A spreadsheet takes text that begins as a formula for one, and runs it; after an apostrophe it
+    does not. What begins with apostrophes before that gets another, so that `text_of` can tell.
+    """
+    if isinstance(value, Number) or not _FORMULA.match(text := str(value)):
+        return value
+    return f"'{text}"
+
+
+def text_of(cell: str) -> str:
+    """Return the text that `as_cell` made this of."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell

@@ -40,6 +40,8 @@ class Published:
         digest: its beginning, as hex.
         downloadable: whether `source` is the address of the file itself, not of a page that links
             to it.
+        content: the `Backbone.digest` of its weights, by which a copy that was converted to
+            `.safetensors` is known, whose bytes depend on the converter; None: no copy will do.
     """
 
     file: str
@@ -47,6 +49,7 @@ class Published:
     digest: str
     source: str
     downloadable: bool
+    content: str | None = None
 
 
 class Architecture(Protocol):

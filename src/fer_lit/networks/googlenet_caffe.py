@@ -31,6 +31,7 @@ class GoogLeNetCaffe:
         "405fc5acd08a3bb12de8ee5e23a96bec22f08204",
         "https://github.com/BVLC/caffe/tree/master/models/bvlc_googlenet",
         downloadable=False,
+        content="761fafa48f64634a934e1bda857be9585ae721d99cdfa626c3107c2ff7bb735d",
     )
     ignored: ClassVar = ("loss1/", "loss2/", "loss3/")
     other_networks: ClassVar = {"conv1.conv.weight": "googlenet"}

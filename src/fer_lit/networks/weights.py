@@ -39,7 +39,7 @@ def build_backbone(
     if weights is None:
         _initialise(backbone, seed)
     elif weights == "imagenet":
-        _load(backbone, _imagenet_file(architecture, download))
+        _load_published(backbone, download)
     else:
         _load(backbone, Path(weights).expanduser())
     return backbone
@@ -55,21 +55,28 @@ def _initialise(backbone: Backbone, seed: int) -> None:
                 nn.init.zeros_(module.bias)
 
 
-def _imagenet_file(architecture: Architecture, download: bool) -> Path:
-    published = architecture.imagenet
+def _load_published(backbone: Backbone, download: bool) -> None:
+    """Load what the cache has under the published name, if it is what was published."""
+    published = backbone.architecture.imagenet
     path = cache_folder("weights") / published.file
     converted = path.with_suffix(".safetensors")
+    if published.content and converted.exists() and not path.exists():
+        _load(backbone, converted)
+        _require(converted, "sha256 of the tensors", backbone.digest(), published.content)
+        return
     if not path.exists():
-        if converted.exists() and not published.downloadable:
-            return converted
-        _download(architecture, path, download)
+        _download(backbone.architecture, path, download)
     found = hashlib.new(published.algorithm, path.read_bytes()).hexdigest()
-    if not found.startswith(published.digest):
+    _require(path, published.algorithm, found, published.digest)
+    _load(backbone, path)
+
+
+def _require(path: Path, kind: str, found: str, published: str) -> None:
+    if not found.startswith(published):
         raise ConfigError(
-            f"{path} is not the published file ({published.algorithm} {found}, not "
-            f"{published.digest}): delete it, or name it as model.weights=FILE if you mean it"
+            f"{path} is not what was published ({kind} {found}, not {published}): delete it, "
+            "or name it as model.weights=FILE if you mean it"
         )
-    return path
 
 
 def _download(architecture: Architecture, path: Path, allowed: bool) -> None:

@@ -1,15 +1,16 @@
 """The manifest of a run: the digests of the files it wrote, so that nothing is mixed up later."""
 
 import hashlib
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from fer_lit.bounded import read_json
 from fer_lit.errors import ConfigError
 from fer_lit.files import write_json
 
 NAME = "manifest.json"
+_LARGEST = 2**20  # bytes; a run's has some 1,500
 _NEEDED = ("config.yaml", "metrics.json", "predictions.csv", "provenance.json")
 
 
@@ -41,15 +42,11 @@ def check_manifest(folder: Path) -> bool:
 
 
 def _read(path: Path) -> dict[str, str]:
-    try:
-        if not path.is_file():  # a pipe would be waited for
-            raise FileNotFoundError(path)
-        digests = json.loads(path.read_text(encoding="utf-8"))["sha256"]
-        named = all(isinstance(text, str) for pair in digests.items() for text in pair)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        named = False
-    if not named or not digests.keys() >= set(_NEEDED):
-        raise ConfigError(f"{path}: not a whole manifest; train the run again")
+    mend = "train the run again"
+    found = read_json(path, _LARGEST, mend)
+    digests = found.get("sha256") if isinstance(found, dict) else None
+    if not isinstance(digests, dict) or not digests.keys() >= set(_NEEDED):
+        raise ConfigError(f"{path}: not a whole manifest; {mend}")
     return digests
 
 

@@ -1,14 +1,16 @@
 """What a sweep is to run: written into its folder before the first job, `sweep.json`."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from fer_lit.bounded import read_json
 from fer_lit.errors import ConfigError
 from fer_lit.files import write_json
 
 NAME = "sweep.json"
+_LARGEST = 2**25  # bytes; a job takes some 200
+_MEND = "bring back the original, or delete it"
 _NAMED = 6  # jobs, so that a line stays a line
 _NOT_OF_A_JOB = ("resume=", "output=", "hydra.")
 
@@ -42,14 +44,12 @@ def read_plan(sweep: Path) -> Plan | None:
     path = sweep / NAME
     if not path.exists():
         return None
+    found = read_json(path, _LARGEST, _MEND)
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
         jobs = [job_of(overrides) for overrides in found["jobs"]]
         return Plan([str(argument) for argument in found["command"]], jobs)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise ConfigError(
-            f"{path}: not readable ({error}); bring back the original, or delete it"
-        ) from error
+    except (LookupError, TypeError, AttributeError) as error:
+        raise ConfigError(f"{path}: not a sweep's plan ({error}); {_MEND}") from error
 
 
 def missing_jobs(sweep: Path, runs: Sequence[Mapping[str, Any]]) -> str | None:

@@ -1,17 +1,23 @@
 """What networks predicted for the faces that they are judged on: frames with one row per face."""
 
-import csv
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from fer_lit.bounded import csv_rows
 from fer_lit.errors import ConfigError
 from fer_lit.faces.face_set import FaceSet
-from fer_lit.files import replacing
+from fer_lit.files import as_cell, replacing, text_of
 
-_MEND = "; train the run again"
+_TEXTS = ("image", "label", "prediction")
+_LARGEST = 2**29  # bytes; a face of ten emotions takes up to 270
+_LONGEST = 2**16  # characters of a row
+_MEND = "train the run again"
 
 
 def prediction_frame(
@@ -53,6 +59,8 @@ def write_predictions(
     """Write, in full precision, probabilities, (N, classes), of the faces at `indices`, (N,)."""
     images = [faces.names[index] for index in indices]
     predictions = prediction_frame(images, faces.labels[indices], probabilities, faces.classes)
+    for column in _TEXTS:
+        predictions[column] = predictions[column].map(as_cell)
     with replacing(path) as aside:
         predictions.drop(columns="right").to_csv(aside, index=False, lineterminator="\r\n")
 
@@ -61,23 +69,28 @@ def read_predictions(path: Path, classes: Sequence[str]) -> pd.DataFrame:
     """Read a run's `predictions.csv`: see `prediction_frame`.
 
     Raises:
-        ConfigError: the file is not there, lacks a column or rows, or a row makes no sense.
+        ConfigError: the file is not there, larger than what some two million faces of ten
+            emotions take, lacks a column or rows, or a row makes no sense.
     """
-    columns = probability_columns(classes)
-    found = _read(path, ["image", "label", "prediction", *columns])
-    emotions = f"(emotions: {', '.join(classes)}){_MEND}"
-    for name in ("label", "prediction"):
-        for unknown in found[name][~found[name].isin(classes)]:
-            raise ConfigError(f"{path}: no such emotion: {unknown!r} {emotions}")
-    try:
-        probabilities = found[columns].to_numpy().astype(float)
-    except ValueError as error:
-        raise ConfigError(f"{path}: {error} {emotions}") from error
-    labels, predicted = (
-        pd.Categorical(found[name], classes).codes for name in ("label", "prediction")
-    )
-    _check(path, probabilities, predicted)
-    return prediction_frame(found["image"], labels, probabilities, classes, predicted)
+    images, labels, predicted, probabilities = [], [], [], array("d")
+    codes = {emotion: code for code, emotion in enumerate(classes)}
+    emotions = f"(emotions: {', '.join(classes)}); {_MEND}"
+    with closing(_rows(path, classes)) as rows:
+        for image, label, prediction, *values in rows:
+            images.append(text_of(image))
+            try:
+                labels.append(codes[text_of(label)])
+                predicted.append(codes[text_of(prediction)])
+                probabilities.extend(map(float, values))
+            except KeyError as error:
+                raise ConfigError(f"{path}: no such emotion: {error} {emotions}") from error
+            except ValueError as error:
+                raise ConfigError(f"{path}: {error} {emotions}") from error
+    if not images:
+        raise ConfigError(f"{path}: has no faces; {_MEND}")
+    table = np.array(probabilities).reshape(len(images), len(classes))
+    _check(path, table, predicted)
+    return prediction_frame(images, labels, table, classes, predicted)
 
 
 def probability_columns(classes: Sequence[str]) -> list[str]:
@@ -131,27 +144,24 @@ def paired(
     return right[list(conditions)]
 
 
-def _read(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    if not path.is_file():  # a pipe would be waited for
-        raise ConfigError(f"{path}: there is no such file{_MEND}")
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            header = next(csv.reader(file), [])
-        missing = [column for column in columns if column not in header]
+def _rows(path: Path, classes: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """Yield image, label, prediction and the probabilities of each face, as text."""
+    with closing(csv_rows(path, _LARGEST, _LONGEST, _MEND)) as rows:
+        _, header = next(rows, (0, []))
+        columns = [*_TEXTS, *probability_columns(classes)]
+        missing = ", ".join(column for column in columns if column not in header)
         if missing:
-            raise ConfigError(
-                f"{path}: lacks column {', '.join(missing)} (has {', '.join(header)}){_MEND}"
-            )
-        # As text: the default parser's floats may be a unit in the last place off.
-        found = pd.read_csv(path, dtype=object, keep_default_na=False, index_col=False)
-    except (OSError, UnicodeDecodeError, csv.Error, pd.errors.ParserError) as error:
-        raise ConfigError(f"{path}: not readable ({error}){_MEND}") from error
-    if found.empty:
-        raise ConfigError(f"{path}: has no faces{_MEND}")
-    return found
+            has = ", ".join(header)[:80]
+            raise ConfigError(f"{path}: lacks column {missing} (has {has}); {_MEND}")
+        cells = itemgetter(*map(header.index, columns))
+        for line, row in rows:
+            if len(row) != len(header):
+                count = f"{len(row)} cells instead of {len(header)}"
+                raise ConfigError(f"{path}:{line}: has {count}; {_MEND}")
+            yield cells(row)
 
 
-def _check(path: Path, probabilities: np.ndarray, predicted: np.ndarray) -> None:
+def _check(path: Path, probabilities: np.ndarray, predicted: Sequence[int]) -> None:
     possible = ((probabilities >= 0) & (probabilities <= 1)).all(axis=1)  # not if NaN
     highest = probabilities[np.arange(len(predicted)), predicted] == probabilities.max(axis=1)
     for holds, problem in (
@@ -159,4 +169,4 @@ def _check(path: Path, probabilities: np.ndarray, predicted: np.ndarray) -> None
         (highest, "the prediction is not the most probable emotion"),
     ):
         if not holds.all():
-            raise ConfigError(f"{path}: {problem} in face {holds.argmin() + 1}{_MEND}")
+            raise ConfigError(f"{path}: {problem} in face {holds.argmin() + 1}; {_MEND}")

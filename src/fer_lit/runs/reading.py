@@ -1,19 +1,17 @@
 """Run folders as they are found: what is in them, read and checked."""
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
+from fer_lit.bounded import read_json
 from fer_lit.errors import ConfigError
-from fer_lit.targets import refuse_foreign_targets
+from fer_lit.runs.stored_config import read_config
 
+_LARGEST = 2**25  # bytes of a JSON file; an epoch of ten emotions takes some 3,000
 _MEND = "bring back the original, or train the run again"
 _OF_A_RUN = ("config.yaml", "provenance.json", "manifest.json")
 _FACTS = {
@@ -33,13 +31,11 @@ def read_run(folder: Path, trust: bool = False) -> dict[str, Any]:
     """Return a run's `folder`, `config`, `provenance` and, if it finished, `metrics` (else None).
 
     Raises:
-        ConfigError: a file cannot be read; or its configuration names classes that are not
-            fer_lit's, without `trust`.
+        ConfigError: a file cannot be a run's, or its configuration is not to be followed without
+            `trust`: see `stored_config.read_config`.
     """
     provenance = read_provenance(folder)
-    config = _read_config(folder / "config.yaml")
-    if not trust:
-        refuse_foreign_targets(config, folder / "config.yaml")
+    config = read_config(folder / "config.yaml", trust)
     return {
         "folder": folder,
         "config": config,
@@ -119,33 +115,10 @@ def _check_matrix(file: Path, metrics: Mapping[str, Any], part: str, classes: in
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(_read_text(path))
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{path}: not readable as JSON ({error}); {_MEND}") from error
+    found = read_json(path, _LARGEST, _MEND)
     if not isinstance(found, dict):
         raise ConfigError(f"{path}: holds no facts by name; {_MEND}")
     return found
-
-
-def _read_config(path: Path) -> DictConfig:
-    try:
-        config = OmegaConf.create(_read_text(path))
-    except (YAMLError, OmegaConfBaseException, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise ConfigError(f"{path}: not readable as YAML ({reason}); {_MEND}") from error
-    if not isinstance(config, DictConfig):
-        raise ConfigError(f"{path}: holds no options; {_MEND}")
-    return config
-
-
-def _read_text(path: Path) -> str:
-    if not path.is_file():  # a pipe would be waited for
-        raise ConfigError(f"{path}: there is no such file; {_MEND}")
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not readable ({error}); {_MEND}") from error
 
 
 def _order(folder: Path) -> tuple[int, str]:
