@@ -17,7 +17,7 @@ TRAIN = [
     ("data.root=", "data.root=: must be a folder or a CSV file"),
     ("data.image_size=100000", "data.image_size=100000: must be a whole number of at least 32, at"),
     ("data.batch_size=9999999999", "data.batch_size=9999999999: must be a whole number of at"),
-    ("model.hidden=1000000000", "model.hidden=1000000000: must be a number of units, at most"),
+    ("model.hidden=1000000000", "model.hidden=1000000000: must be a number of units from"),
     ("data.classes={a: 1}", "data.classes={a:1}: the value does not fit"),
     ("data.split=5", "data.split=5: must be options with values of their own"),
     ("features=1", "features=1: must be options with values of their own"),
