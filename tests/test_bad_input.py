@@ -21,7 +21,7 @@ TRAIN = [
     ("data.classes={a: 1}", "data.classes={a:1}: the value does not fit"),
     ("data.split=5", "data.split=5: must be options with values of their own"),
     ("features=1", "features=1: must be options with values of their own"),
-    ("trainer=5", "trainer=5: must be a name"),
+    ("trainer=5", "trainer=5: must be one of default"),
     ("experiment=", "experiment=: must be one of band_map, demo, finetune, multiscale"),
     ("data=", "data=: must be one of fer2013, synthetic"),
     ("~seed", "~seed=null: options are written name=value, and none can be taken away"),

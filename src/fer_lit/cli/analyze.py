@@ -1,12 +1,13 @@
 """The command line of `analyze.py`: its options, checked without importing torch."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
-from fer_lit.cli.common import compose_job, refuse_several_values
+from fer_lit.cli.overrides import compose_job, refuse_several_values
 from fer_lit.errors import ConfigError
-from fer_lit.limits import FLAG, Rule, check_rules, one_of, path, whole
+from fer_lit.limits import FLAG, FOLDER, SEED, Rule, check_rules, one_of, path, whole
+from fer_lit.options import check_built
 
 METHODS = {
     "gradcam": "GradCAM",
@@ -35,8 +36,8 @@ _RULES = (
     Rule("images", *path("a file, a folder or a glob")),
     Rule("band_map", *FLAG),
     Rule("trust", *FLAG),
-    Rule("samples", *whole(2)),
-    Rule("seed", *whole(0)),
+    Rule("samples", *whole(2, 1_000_000)),
+    Rule("seed", *SEED),
     Rule("method", *one_of(*METHODS)),
     Rule("layer", *path("the name of a block")),
     Rule("target", *one_of("label", "predicted")),
@@ -45,7 +46,12 @@ _RULES = (
     Rule("data.root", *path("a folder or a CSV file")),
     Rule("weights", *path("a file of weights")),
     Rule("logger.name", *one_of("wandb", "csv", "none")),
-    Rule("output", lambda value: type(value) is str and value != "", "a folder"),
+    Rule(
+        "logger.tracker",
+        lambda value: value is None or isinstance(value, Mapping),
+        "options with values of their own, or null",
+    ),
+    Rule("output", *FOLDER),
 )
 
 
@@ -59,8 +65,19 @@ def checked(arguments: Sequence[str]) -> Sequence[str]:
     if flags:
         raise ConfigError(f"{flags[0]}: analyze.py runs once; give several sweeps as sweep=[A,B]")
     refuse_several_values(arguments, "give one value; several sweeps are written sweep=[A,B]")
-    cfg = compose_job("analyze", arguments, ["logger"])
-    check_rules("", OmegaConf.to_container(cfg, resolve=True), _RULES)
+    cfg = compose_job("analyze", arguments)
+    check(cfg)
+    return arguments
+
+
+def check(cfg: DictConfig) -> None:
+    """Check the options of an analysis, alone and together.
+
+    Raises:
+        ConfigError: the first option that cannot work, what it is, and what it must be.
+    """
+    options = OmegaConf.to_container(cfg, resolve=True)
+    check_rules("", options, _RULES)
+    check_built(options, "logger.tracker", "log_analysis")
     if cfg.band_map and cfg.images is not None:
         raise ConfigError("band_map=true: leave out images, which is another analysis")
-    return arguments

@@ -3,15 +3,14 @@
 import logging
 from collections.abc import Sequence
 
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from omegaconf import DictConfig, OmegaConf
 
-from fer_lit.cli.common import compose_job, parse, refuse_several_values, sweep_of
+from fer_lit.cli.overrides import compose_job, parse, refuse_several_values, split_jobs, sweep_of
+from fer_lit.errors import ConfigError
 from fer_lit.networks.taps import old_form
 from fer_lit.options import check
 from fer_lit.targets import build
 
-_GROUPS = ("data", "model", "occlusion", "logger", "augmentation")
 _PHOTOGRAPHS_ONLY = ("experiment", "data", "data.root", "data.on_bad_image")
 """Overrides that the demo replaces or has no use for."""
 
@@ -25,6 +24,7 @@ def checked(arguments: Sequence[str]) -> list[str]:
     flags = [argument for argument in arguments if argument.startswith("-")]
     overrides = [argument for argument in arguments if not argument.startswith("-")]
     _refuse_single_taps(overrides)
+    _refuse_common_folder(overrides)
     configs = _compose_jobs(overrides, multirun=bool(flags))
     swept, replaced = _sweep_of_experiment(overrides) if flags else ([], [])
     if swept:
@@ -45,10 +45,9 @@ def _compose_jobs(overrides: list[str], multirun: bool) -> list[DictConfig]:
     """Return the checked configuration of each job."""
     if not multirun:
         refuse_several_values(overrides, "several values need -m (--multirun)")
-    jobs = BasicSweeper.split_arguments(parse(overrides), max_batch_size=None)[0]
     configs = []
-    for job in jobs:
-        configs.append(compose_job("config", job, _GROUPS))
+    for job in split_jobs(overrides):
+        configs.append(compose_job("config", job))
         OmegaConf.resolve(configs[-1])
         check(configs[-1])
     return configs
@@ -81,6 +80,15 @@ def _refuse_single_taps(overrides: Sequence[str]) -> None:
         group, _, block = item.key_or_group.rpartition(".")
         if group == "model.taps":
             raise old_form({block: item.value()})
+
+
+def _refuse_common_folder(overrides: Sequence[str]) -> None:
+    """Refuse a folder that all jobs of a sweep would share."""
+    for item in parse(overrides):
+        text = item.input_line
+        if item.key_or_group == "hydra.sweep.subdir" and "${" not in text:
+            fix = "give each job its own, as in hydra.sweep.subdir='${hydra:job.num}'"
+            raise ConfigError(f"{text}: all jobs would have this folder; {fix}")
 
 
 def _announce_demo() -> None:
