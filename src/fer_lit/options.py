@@ -146,7 +146,7 @@ def check_built(options: Mapping[str, Any], option: str, attribute: str) -> None
     if node is None:
         return
     for key, value in node.items():
-        if place and above.get(key, value) != value:
+        if place and shown(above.get(key, value)) != shown(value):
             raise ConfigError(
                 f"{option}.{key}={shown(value)}: is {place}.{key}, which is "
                 f"{shown(above[key])}; set that in its place"

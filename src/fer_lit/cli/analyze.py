@@ -1,6 +1,7 @@
 """The command line of `analyze.py`: its options, checked without importing torch."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -22,7 +23,7 @@ METHODS = {
 def _is_colormap(value: object) -> bool:
     from matplotlib import colormaps  # takes a moment, and is needed in an analysis only
 
-    return value in colormaps
+    return isinstance(value, str) and value in colormaps
 
 
 def _is_folders(value: object) -> bool:
@@ -31,7 +32,9 @@ def _is_folders(value: object) -> bool:
     return value is None or (folders != [] and named)
 
 
+_SECTION = "options with values of their own"
 _RULES = (
+    *(Rule(o, lambda value: isinstance(value, Mapping), _SECTION) for o in ("data", "logger")),
     Rule("sweep", _is_folders, "a folder, or several: sweep=[A,B]"),
     Rule("images", *path("a file, a folder or a glob")),
     Rule("band_map", *FLAG),
@@ -49,7 +52,7 @@ _RULES = (
     Rule(
         "logger.tracker",
         lambda value: value is None or isinstance(value, Mapping),
-        "options with values of their own, or null",
+        f"{_SECTION}, or null",
     ),
     Rule("output", *FOLDER),
 )
@@ -67,6 +70,11 @@ def checked(arguments: Sequence[str]) -> Sequence[str]:
     refuse_several_values(arguments, "give one value; several sweeps are written sweep=[A,B]")
     cfg = compose_job("analyze", arguments)
     check(cfg)
+    for folder in [cfg.sweep] if isinstance(cfg.sweep, str) else cfg.sweep or []:
+        if not Path(folder).expanduser().is_dir():
+            raise ConfigError(
+                f"sweep={folder}: there is no such folder; name one that train.py made"
+            )
     return arguments
 
 

@@ -22,6 +22,7 @@ def read_flags(arguments: Sequence[str]) -> Namespace:
     parser.allow_abbrev = False
     parser.error = _refuse
     flags, more = parser.parse_known_args(list(arguments))
+    more += [override for override in flags.overrides if override.startswith("-")]
     if more:
         is_flag = more[0].startswith("-")
         reason = "there is no such flag" if is_flag else "flags such as -m come before all options"

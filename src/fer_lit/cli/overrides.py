@@ -172,6 +172,8 @@ def split_jobs(overrides: Sequence[str]) -> list[list[str]]:
     """
     items = parse(overrides)
     swept = " ".join(item.input_line for item in items if item.is_sweep_override())
+    if not swept:
+        return [list(overrides)]
     try:
         jobs = BasicSweeper.split_arguments(items, max_batch_size=None)[0]
     except (HydraException, TypeError, ValueError) as error:
