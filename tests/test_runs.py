@@ -172,7 +172,7 @@ def test_a_failed_run_keeps_its_error_and_traceback(tmp_path):
     run = RunFolder(tmp_path / "0_none_seed0")
     run.start(CFG)
     try:
-        raise ConfigError("data.root: nothing\n there")
+        raise ConfigError("data.root: nothing  there")
     except ConfigError as error:
         run.fail(error)
     found = read_run(run.path)["provenance"]
@@ -194,7 +194,7 @@ def test_the_runs_of_a_sweep_are_in_the_order_of_their_numbers(tmp_path):
 @pytest.mark.parametrize(
     ("error", "line"),
     [
-        (ConfigError("seed=-1: must be\n  a whole number"), "seed=-1: must be a whole number"),
+        (ConfigError("seed=-1: must be  a whole number"), "seed=-1: must be a whole number"),
         (ValueError("bad\n\tthing"), "ValueError: bad thing"),
         (KeyError("view"), "KeyError: 'view'"),
         (RuntimeError("a  b"), "RuntimeError: a b"),

@@ -17,6 +17,7 @@ from PIL import Image
 
 from fer_lit import training
 from fer_lit.classifier import EmotionClassifier
+from fer_lit.errors import ConfigError
 from fer_lit.faces.datamodule import FaceDataModule
 from fer_lit.targets import build
 
@@ -313,6 +314,12 @@ def test_missing_imagenet_weights_say_what_to_do(tmp_path, photographs):
     process = warm.train(tmp_path, f"data.root={photographs}", *options)
     assert process.returncode == 1
     assert all(text in process.stdout for text in ("model.weights=FILE", "experiment=demo", "BVLC"))
+
+
+@pytest.mark.parametrize("option", ["max_epoch", "logger"])  # not there; given by the run
+def test_an_argument_that_lightning_does_not_take_is_refused_at_once(option):
+    with pytest.raises(ConfigError, match=f"^trainer.{option}=1: lightning.Trainer does not take"):
+        training._check_trainer(OmegaConf.create({option: 1}))
 
 
 def test_help_is_written_for_this_program(tmp_path):

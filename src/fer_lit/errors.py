@@ -1,9 +1,30 @@
 """The one error that users can cause."""
 
+import re
+
+UNWRITABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Characters that no line shows, and bytes of a name that are no UTF-8 (as Python reads them)."""
+
+NOT_SHOWN = "a name that is not UTF-8, or has characters that cannot be shown"
+
 
 class ConfigError(ValueError):
-    """Bad input: an option, a file or a combination that cannot work.
+    r"""Bad input: an option, a file or a combination that cannot work.
 
     The message is one line that names the option or the file, says what was found, and how to mend
-    it. Command lines print it without a traceback and exit with a status that is not 0.
+    it; what is unwritable in it is shown as `\xff`. Command lines print it without a traceback and
+    exit with a status that is not 0.
     """
+
+    def __init__(self, message: str):
+        super().__init__(escaped(message))
+
+
+def escaped(text: str) -> str:
+    r"""Return a text in one line that any file takes, with `\xff` for what is unwritable."""
+    return UNWRITABLE.sub(_code, text)
+
+
+def _code(character: re.Match) -> str:
+    byte = ord(character[0]) - 0xDC00  # of a name that is no UTF-8
+    return f"\\x{byte:02x}" if 0x80 <= byte < 0x100 else ascii(character[0])[1:-1]

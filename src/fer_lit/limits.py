@@ -1,6 +1,7 @@
 """What a single option may be: a test, and the words for what is wanted; torch is not imported."""
 
 import difflib
+import json
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -37,8 +38,9 @@ def number(holds: Callable[[float], bool], wanted: str) -> Limit:
 
 
 def one_of(*values: Any) -> Limit:
-    """Return the limit of one of `values`."""
-    return lambda v: v in values, f"one of {', '.join(map(str, values))}"
+    """Return the limit of one of `values`; true is not 1."""
+    known = [(type(value), value) for value in values]
+    return lambda v: (type(v), v) in known, f"one of {', '.join(map(str, values))}"
 
 
 def name(used_for: str) -> Limit:
@@ -49,7 +51,12 @@ def name(used_for: str) -> Limit:
     )
 
 
+SEED = whole(0, 2**32 - 1)
 SHARE = number(lambda v: 0 <= v < 1, "a number from 0 up to, but not, 1")
+FOLDER: Limit = (
+    lambda v: type(v) is str and v.strip() != "" and not v.startswith("~"),
+    "a folder, without ~ for the home folder",
+)
 FLAG: Limit = (lambda v: type(v) is bool, "true or false")
 _ABSENT = object()
 
@@ -72,7 +79,11 @@ def check_rules(group: str, options: Mapping[str, Any], rules: Iterable[Rule]) -
 
 def shown(value: Any) -> str:
     """Return an option's value as it is written on the command line."""
-    return "null" if value is None else str(value).replace("'", "")
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{key}: {shown(one)}' for key, one in value.items())}}}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(shown, value))}]"
+    return json.dumps(value) if value is None or type(value) is bool else str(value)
 
 
 def suggestion(wrong: str, known: Iterable[str]) -> str:

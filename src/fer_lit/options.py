@@ -10,7 +10,20 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from fer_lit.errors import ConfigError
-from fer_lit.limits import FLAG, SHARE, Rule, check_rules, name, number, one_of, path, whole
+from fer_lit.limits import (
+    FLAG,
+    FOLDER,
+    SEED,
+    SHARE,
+    Rule,
+    check_rules,
+    name,
+    number,
+    one_of,
+    path,
+    shown,
+    whole,
+)
 from fer_lit.networks import schedules
 from fer_lit.networks.architecture import FREEZE, Architecture, trained_blocks
 from fer_lit.networks.taps import check_taps, parse_taps
@@ -20,24 +33,51 @@ WEIGHT_FILES = (".safetensors", ".pth", ".pt", ".caffemodel")
 PRECISIONS = ("auto", "32", "bf16-mixed", "16-mixed")
 
 
+_VIEW = whole(0, 1_000_000)
+
+
 def _is_views(value: Any) -> bool:
-    return isinstance(value, list) and value != [] and all(map(whole(0)[0], value))
+    return isinstance(value, list) and value != [] and all(map(_VIEW[0], value))
 
 
-_SECTIONS = ("data", "data.split", "features", "model", "occlusion", "augmentation", "trainer")
+def _is_emotion(value: Any) -> bool:
+    """Whether it can be the name of a folder."""
+    return type(value) is str and value == value.strip() != "" and "/" not in value
+
+
+BUILT = {
+    "data.source": "is_there",
+    "occlusion": "identity",
+    "augmentation": "draw",
+    "model.backbone": "channels",
+    "model.head": "build",
+    "model.schedule": "__call__",
+    "logger.tracker": "track",
+}
+"""Options that a class is built from, and something that it must have."""
+_SECTIONS = ("data", "data.split", "features", "model", "trainer", "logger")
 _RULES = (
     *(
         Rule(section, lambda v: isinstance(v, Mapping), "options with values of their own")
-        for section in _SECTIONS
+        for section in (*_SECTIONS, *BUILT)
+        if section != "logger.tracker"
     ),
-    Rule("seed", *number(lambda v: type(v) is int and 0 <= v < 2**32, "a whole number from 0")),
+    Rule(
+        "logger.tracker",
+        lambda v: v is None or isinstance(v, Mapping),
+        "options with values of their own, or null",
+    ),
+    Rule("seed", *SEED),
     Rule("recipe", *name("runs in tables")),
+    Rule("data.name", *name("the data in tables")),
+    Rule("model.network", *name("the network in tables")),
+    Rule("logger.name", *name("where curves are sent")),
     Rule(
         "data.classes",
         lambda v: (
             isinstance(v, list)
-            and all(type(emotion) is str for emotion in v)
-            and len(v) == len({emotion.lower() for emotion in v}) >= 2
+            and all(map(_is_emotion, v))
+            and len(v) == len({emotion.casefold() for emotion in v}) >= 2
         ),
         "a list of at least two different emotions, such as [angry,happy]",
     ),
@@ -52,8 +92,8 @@ _RULES = (
     Rule("features.bank", *FLAG),
     Rule(
         "features.views",
-        lambda v: whole(0)[0](v) or _is_views(v),
-        "a whole number of at least 0, or a list of views such as [0,1]",
+        lambda v: _VIEW[0](v) or _is_views(v),
+        f"{_VIEW[1]}, or a list of views such as [0,1]",
     ),
     Rule(
         "features.test_views",
@@ -64,12 +104,12 @@ _RULES = (
     Rule("model.lr_decay", *number(lambda v: 0 < v <= 1, "a number above 0, at most 1")),
     Rule("model.optimizer", *one_of("adamw", "sgd")),
     Rule("model.lr", *number(lambda v: 0 < v <= 100, "a number above 0, at most 100")),
-    Rule("model.weight_decay", *number(lambda v: v >= 0, "a number of at least 0")),
+    Rule("model.weight_decay", *number(lambda v: 0 <= v <= 1000, "a number from 0 to 1,000")),
     Rule("model.scheduler", *one_of(*schedules.NAMES)),
     Rule("model.label_smoothing", *SHARE),
     Rule("model.save_backbone", *FLAG),
-    Rule("output", lambda v: type(v) is str and v != "", "a folder"),
-    Rule("trainer.max_epochs", *whole(1)),
+    Rule("output", *FOLDER),
+    Rule("trainer.max_epochs", *whole(1, 1_000_000)),
     Rule("trainer.devices", *one_of(1)),
     Rule("trainer.accelerator", *one_of("auto", "cpu", "gpu")),
     Rule("trainer.precision", lambda v: str(v) in PRECISIONS, one_of(*PRECISIONS)[1]),
@@ -84,9 +124,8 @@ def check(cfg: DictConfig) -> None:
     """
     check_alone(cfg)
     options = OmegaConf.to_container(cfg, resolve=True)
-    for part in (options["occlusion"], options["augmentation"], options["data"]["source"]):
-        build(part)
-    build(options["model"]["head"])
+    for option, attribute in BUILT.items():
+        check_built(options, option, attribute)
     _check_split(options["data"]["split"])
     _check_views(options)
     architecture = build(options["model"]["backbone"])
@@ -104,6 +143,30 @@ def check_alone(cfg: DictConfig) -> None:
     check_rules("", OmegaConf.to_container(cfg, resolve=True), _RULES)
 
 
+def check_built(options: Mapping[str, Any], option: str, attribute: str) -> None:
+    """Check that a class takes its options, and has what is asked of it; null is nothing.
+
+    Raises:
+        ConfigError: it is not so, or what it takes from options of the same names was replaced.
+    """
+    place, _, last = option.rpartition(".")
+    above = options[place] if place else options
+    node = above[last]
+    if node is None:
+        return
+    for key, value in node.items():
+        if place and shown(above.get(key, value)) != shown(value):
+            raise ConfigError(
+                f"{option}.{key}={shown(value)}: is {place}.{key}, which is "
+                f"{shown(above[key])}; set that in its place"
+            )
+    if not hasattr(build(node, option), attribute):
+        raise ConfigError(
+            f"{option}._target_={node['_target_']}: what it makes has no '{attribute}', so it "
+            f"cannot be {option}; name another class"
+        )
+
+
 def _check_split(split: Mapping[str, Any]) -> None:
     if split["protocol"] == "official" and split["test"]:
         raise ConfigError(
@@ -119,7 +182,8 @@ def _check_split(split: Mapping[str, Any]) -> None:
 
 def _check_views(options: Mapping[str, Any]) -> None:
     views, draws = options["features"]["views"], options["augmentation"]
-    always_the_same = draws["flip"] == 1 and not draws["translate"] and draws["scale"] == [1, 1]
+    own = draws.get("flip"), draws.get("translate"), draws.get("scale")
+    always_the_same = own == (1, 0, [1, 1])
     if always_the_same and type(views) is int and views > 0:
         raise ConfigError(
             f"features.views={views}: all random views are the same mirror image, and no face "

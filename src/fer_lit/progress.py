@@ -26,7 +26,7 @@ def image_progress(description: str, total: int) -> Iterator[Callable[[int], Non
     Without a terminal there is no bar. Call what is yielded with the number of images just done.
     """
     numbers = (bars.MofNCompleteColumn(), _ImagesPerSecond(""), bars.TimeRemainingColumn())
-    columns = (bars.TextColumn("{task.description}"), bars.BarColumn(), *numbers)
+    columns = (bars.TextColumn("{task.description}", markup=False), bars.BarColumn(), *numbers)
     start = time.perf_counter()
     with bars.Progress(*columns, transient=True, disable=not sys.stdout.isatty()) as progress:
         task = progress.add_task(description, total=total)

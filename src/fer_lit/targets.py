@@ -13,8 +13,10 @@ from fer_lit.errors import ConfigError
 _SCHEDULES = "fer_lit.networks.schedules"
 
 
-def build(node: DictConfig | Mapping[str, Any] | None) -> Any:
+def build(node: DictConfig | Mapping[str, Any] | None, option: str = "") -> Any:
     """Return what a configuration describes (see `hydra.utils.instantiate`); None: nothing.
+
+    Messages name the `option` that it is the value of, if that is given.
 
     Raises:
         ConfigError: an option that the class refuses, or has not, or a class that is not there.
@@ -28,7 +30,10 @@ def build(node: DictConfig | Mapping[str, Any] | None) -> Any:
         if isinstance(cause, ConfigError):
             raise cause from None
         reason = " ".join(str(cause or error).split())
-        raise ConfigError(f"_target_={node['_target_']}: {reason}") from error
+        named = f"{option}._target_" if option else "_target_"
+        raise ConfigError(
+            f"{named}={node['_target_']}: {reason}; give the full name of a class, and its options"
+        ) from error
 
 
 def refuse_foreign_targets(config: Any, where: object) -> None:

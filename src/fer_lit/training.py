@@ -16,12 +16,14 @@ from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from omegaconf import DictConfig, OmegaConf
 
 from fer_lit.classifier import EmotionClassifier
+from fer_lit.errors import ConfigError
 from fer_lit.faces.datamodule import FaceDataModule
 from fer_lit.faces.face_set import FaceSet
 from fer_lit.faces.split import split_faces
 from fer_lit.faces.views import FaceViews
 from fer_lit.feature_bank.bank import FeatureBank, depends_on
 from fer_lit.files import write_json
+from fer_lit.limits import suggestion
 from fer_lit.networks.reader import FrozenReader
 from fer_lit.networks.weights import calibrate_batch_norm
 from fer_lit.options import check
@@ -52,6 +54,9 @@ _MEANT = (
 )
 CALIBRATION_FACES = 256
 """Training faces on which the BatchNorm statistics of a random network are measured."""
+
+_OWN = {"callbacks", "default_root_dir", "enable_model_summary", "logger", "num_sanity_val_steps"}
+"""Arguments of Lightning's Trainer that a run gives by itself."""
 
 log = logging.getLogger(__name__)
 
@@ -98,6 +103,7 @@ def _finished_before(folder: Path) -> float | None:
 
 
 def _train(cfg: DictConfig, run: RunFolder, tracker: Any) -> float:
+    _check_trainer(cfg.trainer)
     watch = Stopwatch()
     device = choose_device(cfg.trainer.accelerator)
     precision = choose_precision(cfg.trainer.precision, device)
@@ -143,6 +149,17 @@ def _train(cfg: DictConfig, run: RunFolder, tracker: Any) -> float:
         tracker.log_results(run.figures, data, probabilities)
     run.finish(seconds=watch.seconds)
     return metrics["validation"]["accuracy"]
+
+
+def _check_trainer(options: DictConfig) -> None:
+    """Raise ConfigError for what Lightning does not take, before features are computed."""
+    known = set(signature(L.Trainer).parameters) - _OWN
+    for option in options:
+        if option not in known:
+            raise ConfigError(
+                f"trainer.{option}={options[option]}: lightning.Trainer does not take it here"
+                f"{suggestion(option, known)}"
+            )
 
 
 def build_data(cfg: DictConfig, faces: FaceSet) -> FaceDataModule:

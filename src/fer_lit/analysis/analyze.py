@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from matplotlib import rc_context
 from omegaconf import DictConfig
 
 from fer_lit.analysis.chapter import Analysis, Chapter
@@ -49,6 +50,7 @@ BAND_MAP: Chapters = {"band map": band_map.chapter, "accuracy": accuracy.accurac
 """Those of a band map."""
 
 
+@rc_context({"text.parse_math": False})  # an emotion may be called a$b
 def analyze(cfg: DictConfig, folder: Path) -> None:
     """Analyse the runs of one or several sweeps, map bands, or look at one's own photographs.
 

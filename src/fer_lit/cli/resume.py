@@ -8,7 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from fer_lit.cli.common import parse, quoted, with_hydra
+from fer_lit.cli.overrides import folder_of, parse, quoted
 from fer_lit.errors import ConfigError
 from fer_lit.files import remove
 from fer_lit.runs.earlier import upgraded
@@ -39,7 +39,7 @@ def wanted(overrides: Sequence[str], multirun: bool) -> Path | None:
         raise ConfigError(f"resume={given[-1]}: must be the folder of a sweep or a run, or latest")
     if given[-1] == "latest":
         outputs = [one for one in overrides if one.startswith("output=")]
-        return _latest(Path(with_hydra("config", outputs).output), multirun)
+        return _latest(Path(folder_of("config", outputs, "output")), multirun)
     folder = Path(given[-1]).expanduser()
     if not is_run(folder) and not _is_sweep(folder):
         raise ConfigError(f"resume={folder}: there is no sweep and no run in this folder")
@@ -87,7 +87,7 @@ def sweep_arguments(
     taken = len(present.keys() & set(jobs)) - len(unfinished)
     log.info(f"{folder}: {taken} of {len(jobs)} jobs are finished and are taken as they are")
     listed = ",".join(map(quoted, names))
-    path = quoted(str(folder))
+    path = quoted(folder)
     return [f"hydra.sweep.dir={path}", f"{_FOLDERS}=[{listed}]", _SUBDIR, f"resume={path}"]
 
 
@@ -108,7 +108,7 @@ def run_arguments(folder: Path, cfg: DictConfig) -> list[str]:
         )
     if not _is_done(folder, cfg) and not (folder / LAST).is_file():
         _empty([folder])
-    path = quoted(str(folder))
+    path = quoted(folder)
     return [f"hydra.run.dir={path}", f"resume={path}"]
 
 

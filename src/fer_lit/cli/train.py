@@ -4,18 +4,17 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from omegaconf import DictConfig, OmegaConf
 
 from fer_lit.cli import resume
-from fer_lit.cli.common import (
-    Start,
+from fer_lit.cli.common import Start, own_folder
+from fer_lit.cli.overrides import (
     compose_job,
-    own_folder,
     parse,
     refuse_several_values,
+    split_jobs,
+    subdir_template,
     sweep_of,
-    with_hydra,
 )
 from fer_lit.errors import ConfigError
 from fer_lit.networks.taps import old_form
@@ -24,7 +23,6 @@ from fer_lit.runs.plan import Job, Plan, job_of, write_plan
 from fer_lit.runs.reading import is_run, run_folders
 from fer_lit.targets import build
 
-_GROUPS = ("data", "model", "occlusion", "logger", "augmentation")
 _PHOTOGRAPHS_ONLY = ("experiment", "data", "data.root", "data.on_bad_image")
 """Overrides that the demo replaces or has no use for."""
 
@@ -62,9 +60,9 @@ def _resumed_sweep(folder: Path, flags: Sequence[str], typed: Sequence[str]) -> 
         raise ConfigError(f"resume={folder}: is a sweep; add -m, or leave other options out")
     recorded = resume.recorded_sweep(folder)
     command, configs = _checked(*_separated([*flags, *typed] if typed else recorded.command))
-    template = OmegaConf.to_container(with_hydra("config", _separated(command)[1]).hydra.sweep)
     jobs = _jobs(command)
-    went_on = resume.sweep_arguments(folder, jobs, configs, template["subdir"])
+    template = subdir_template(_separated(command)[1])
+    went_on = resume.sweep_arguments(folder, jobs, configs, template)
     write_plan(folder, Plan(command, list(dict.fromkeys([*recorded.jobs, *jobs]))))
     return Start([*command, *went_on], folder)
 
@@ -85,6 +83,7 @@ def _checked(flags: Sequence[str], overrides: Sequence[str]) -> tuple[list[str],
     """Return the arguments to run, and the configuration of each job."""
     overrides = list(overrides)
     _refuse_single_taps(overrides)
+    _refuse_common_folder(overrides)
     configs = _compose_jobs(overrides, multirun=bool(flags))
     swept, replaced = _sweep_of_experiment(overrides) if flags else ([], [])
     if swept:
@@ -105,8 +104,7 @@ def _jobs(command: Sequence[str]) -> list[Job]:
     """Return the jobs of a sweep, in the order in which Hydra numbers them."""
     overrides = _separated(command)[1]
     own = [one for one in overrides if not one.startswith("hydra.")]
-    both = parse([*sweep_of("config", overrides), *own])
-    return [job_of(job) for job in BasicSweeper.split_arguments(both, max_batch_size=None)[0]]
+    return [job_of(job) for job in split_jobs([*sweep_of("config", overrides), *own])]
 
 
 def stopped(folder: Path) -> None:
@@ -123,10 +121,9 @@ def _compose_jobs(overrides: list[str], multirun: bool) -> list[DictConfig]:
     """Return the checked configuration of each job."""
     if not multirun:
         refuse_several_values(overrides, "several values need -m (--multirun)")
-    jobs = BasicSweeper.split_arguments(parse(overrides), max_batch_size=None)[0]
     configs = []
-    for job in jobs:
-        configs.append(compose_job("config", job, _GROUPS))
+    for job in split_jobs(overrides):
+        configs.append(compose_job("config", job))
         OmegaConf.resolve(configs[-1])
         check(configs[-1])
     return configs
@@ -159,6 +156,15 @@ def _refuse_single_taps(overrides: Sequence[str]) -> None:
         group, _, block = item.key_or_group.rpartition(".")
         if group == "model.taps":
             raise old_form({block: item.value()})
+
+
+def _refuse_common_folder(overrides: Sequence[str]) -> None:
+    """Refuse a folder that all jobs of a sweep would share."""
+    for item in parse(overrides):
+        text = item.input_line
+        if item.key_or_group == "hydra.sweep.subdir" and "${" not in text:
+            fix = "give each job its own, as in hydra.sweep.subdir='${hydra:job.num}'"
+            raise ConfigError(f"{text}: all jobs would have this folder; {fix}")
 
 
 def _announce_demo() -> None:

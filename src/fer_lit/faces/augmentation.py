@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fer_lit.limits import Rule, check_rules, number, whole
+from fer_lit.limits import SEED, Rule, check_rules, number
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,7 +18,7 @@ REFERENCE_SIZE = 224
 
 def _is_range(value: Any) -> bool:
     numbers = isinstance(value, list | tuple) and all(type(end) in (int, float) for end in value)
-    return numbers and len(value) == 2 and 0 < value[0] <= value[1]
+    return numbers and len(value) == 2 and 0.1 <= value[0] <= value[1] <= 10
 
 
 _RULES = (
@@ -27,8 +27,8 @@ _RULES = (
         "translate",
         *number(lambda v: 0 <= v <= REFERENCE_SIZE, f"a number from 0 to {REFERENCE_SIZE}"),
     ),
-    Rule("scale", _is_range, "[smallest, largest], both above 0"),
-    Rule("seed", *whole(0)),
+    Rule("scale", _is_range, "[smallest, largest], both from 0.1 to 10"),
+    Rule("seed", *SEED),
 )
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from filelock import FileLock
 
 from fer_lit.cache import cache_folder
-from fer_lit.errors import ConfigError
+from fer_lit.errors import ConfigError, escaped
 from fer_lit.faces.face_set import SIZE, FaceSet
 from fer_lit.faces.listing import Listing, list_photographs
 from fer_lit.faces.pictures import Decoded, decode_csv, decode_pictures
@@ -150,7 +150,7 @@ def _separate(
         if not row.error:
             good.append(row)
         elif on_bad_image == "skip":
-            bad.append(row.name)
+            bad.append(escaped(row.name))
         else:
             raise ConfigError(
                 f"{root / row.name}: cannot be decoded ({row.error}); mend or remove it, "

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from fer_lit.errors import ConfigError
+from fer_lit.errors import NOT_SHOWN, UNWRITABLE, ConfigError
 
 CSV_NAMES = ("fer2013.csv", "icml_face_data.csv")
 CSV_EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
@@ -81,6 +81,8 @@ def list_photographs(root: Path, classes: Sequence[str], named: str | None = Non
     """
     root = root.expanduser().absolute()
     named = named or str(root)
+    if UNWRITABLE.search(str(root)):
+        raise ConfigError(f"{named}: {root} is {NOT_SHOWN}; rename it")
     if root.is_file():
         return _list_csv(root, classes, named)
     if not root.is_dir():

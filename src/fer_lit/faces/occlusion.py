@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter
 from fer_lit import paper
 from fer_lit.errors import ConfigError
 from fer_lit.faces.face_set import SIZE
-from fer_lit.limits import Rule, check_rules, name, one_of, whole
+from fer_lit.limits import SEED, Rule, check_rules, name, one_of
 
 BLUR_SIGMA = 4.0
 """Standard deviation of the blur in pixels: enough to dissolve an eye, which is about 8 wide."""
@@ -43,7 +43,7 @@ _SIDES = ("top", "height", "left", "width")
 _RULES = (
     Rule("name", *name("folders")),
     *(Rule(o, lambda v: type(v) is int, "a whole number") for o in _SIDES),
-    Rule("noise_seed", *whole(0)),
+    Rule("noise_seed", *SEED),
     Rule("fill", *one_of(*FILLS)),
 )
 

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from fer_lit.bounded import csv_rows
-from fer_lit.errors import ConfigError
+from fer_lit.errors import NOT_SHOWN, UNWRITABLE, ConfigError
 from fer_lit.faces.face_set import SIZE
 from fer_lit.faces.listing import CSV_EMOTIONS, PARTS, Listing, Photograph
 from fer_lit.progress import image_progress
@@ -53,6 +53,8 @@ def decode_pictures(listing: Listing) -> Iterator[Decoded]:
 
 def _picture(root: Path, photograph: Photograph) -> Decoded:
     name, label, part, *_ = photograph
+    if UNWRITABLE.search(name):  # no table of predictions takes it
+        return Decoded(name, label, part, None, error=f"{NOT_SHOWN}: rename it")
     try:
         pixels, resized, greyed = decode(root / name)
         return Decoded(name, label, part, pixels, resized, greyed)

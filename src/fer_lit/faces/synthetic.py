@@ -17,7 +17,7 @@ import numpy as np
 from fer_lit import paper
 from fer_lit.errors import ConfigError
 from fer_lit.faces.face_set import SIZE, FaceSet
-from fer_lit.limits import Rule, check_rules, whole
+from fer_lit.limits import SEED, Rule, check_rules, whole
 
 EYES, NOSE, MOUTH = paper.BANDS.values()
 """The rows that hold each part."""
@@ -96,7 +96,7 @@ _AXIS = np.arange(SIZE, dtype=np.float32) - (SIZE - 1) / 2  # x or y of the pixe
 _CHUNK = 64  # faces drawn at once: their arrays stay in the processor's cache
 
 
-_RULES = (Rule("count", *whole(20)), Rule("seed", *whole(0)))
+_RULES = (Rule("count", *whole(20, 1_000_000)), Rule("seed", *SEED))
 
 
 @dataclass(frozen=True)

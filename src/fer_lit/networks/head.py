@@ -20,7 +20,7 @@ _RULES = (
     Rule(
         "hidden",
         lambda v: v is None or whole(1, 65_536)[0](v),
-        "a number of units, at most 65,536, or null",
+        "a number of units from 1 to 65,536, or null",
     ),
 )
 

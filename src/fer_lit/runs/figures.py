@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
@@ -17,6 +18,7 @@ DPI = 150
 FACES_PER_EMOTION = 4
 
 
+@rc_context({"text.parse_math": False})  # an emotion may be called a$b
 def draw_run(folder: Path, data: FaceDataModule, metrics: Mapping[str, Any]) -> None:
     """Draw `faces.png`, `curves.png` and `confusion_matrix.png` from a finished run's metrics."""
     title = f"{metrics['occlusion']}, seed {metrics['seed']}, {metrics['data']} faces"

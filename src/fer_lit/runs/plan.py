@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
 from fer_lit.bounded import read_json
 from fer_lit.errors import ConfigError
 from fer_lit.files import write_json
@@ -19,8 +21,10 @@ Job = tuple[str, ...]
 
 
 def job_of(overrides: Iterable[str]) -> Job:
-    """Return the job that overrides describe."""
-    return tuple(sorted(one for one in overrides if not one.startswith(_NOT_OF_A_JOB)))
+    """Return the job that overrides describe, whether as typed or as Hydra writes them."""
+    own = [one for one in overrides if not one.startswith(_NOT_OF_A_JOB)]
+    parsed = OverridesParser.create().parse_overrides(own)
+    return tuple(sorted(f"{o.get_key_element()}={o.get_value_element_as_str()}" for o in parsed))
 
 
 class Plan(NamedTuple):

@@ -155,7 +155,8 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
     columns = [column for column in rows[0] if column in filled.difference(_NARROW)]
     for column in columns:
         name = column.removeprefix("recall_").replace("macro_f1", "F1").rpartition(".")[2]
-        table.add_column(name, justify="left" if column == "occlusion" else "right", no_wrap=True)
+        justify = "left" if column == "occlusion" else "right"
+        table.add_column(escape(name), justify=justify, no_wrap=True)
     for row in rows:
         table.add_row(*(escape(_shown(row, column)) for column in columns))
     return table

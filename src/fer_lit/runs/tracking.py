@@ -14,12 +14,36 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
+from fer_lit.limits import Rule, check_rules, one_of
+
 if TYPE_CHECKING:  # wandb takes a second to import, and is needed by some only
     import wandb
 
     from fer_lit.faces.datamodule import FaceDataModule
 
+_NOT_IN_NAMES = set("/\\#?%:")  # by W&B's own rule for projects
+_RULES = (
+    Rule(
+        "project",
+        lambda v: (
+            type(v) is str and v.strip() != "" and len(v) <= 128 and not _NOT_IN_NAMES & set(v)
+        ),
+        f"a name of at most 128 characters without {' '.join(sorted(_NOT_IN_NAMES))}",
+    ),
+    Rule(
+        "entity",
+        lambda v: v is None or (type(v) is str and v.strip() != "" and "/" not in v),
+        "the name of a W&B user or team, or null",
+    ),
+)
+
+_MODE = Rule("WANDB_MODE", *one_of("online", "offline", "shared", "disabled", "dryrun", "run"))
+
 log = logging.getLogger(__name__)
+
+
+def _mode() -> str:
+    return os.environ.get("WANDB_MODE") or "online"
 
 
 @dataclass(frozen=True)
@@ -33,6 +57,10 @@ class WandbTracker:
 
     project: str
     entity: str | None
+
+    def __post_init__(self):
+        check_rules("logger", vars(self), _RULES)
+        check_rules("", {"WANDB_MODE": _mode()}, [_MODE])
 
     @contextmanager
     def track(self, cfg: DictConfig, folder: Path, sweep: str | None) -> Iterator[TrackedRun]:
@@ -104,8 +132,7 @@ class WandbTracker:
             settings=wandb.Settings(silent=True, console="off"),
             **description,
         )
-        chosen = os.environ.get("WANDB_MODE", "online")
-        if chosen == "online" and not wandb.login(prompt=False, verify=False):
+        if _mode() == "online" and not wandb.login(prompt=False, verify=False):
             return start(mode="offline")
         try:
             return start()

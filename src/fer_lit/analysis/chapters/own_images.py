@@ -26,7 +26,7 @@ from fer_lit.analysis.maps import choose_layer
 from fer_lit.analysis.networks import TrainedNetwork, load_networks
 from fer_lit.analysis.report import style
 from fer_lit.analysis.selection import Selection
-from fer_lit.errors import ConfigError
+from fer_lit.errors import NOT_SHOWN, UNWRITABLE, ConfigError, escaped
 from fer_lit.faces.listing import SUFFIXES
 from fer_lit.faces.occlusion import occlude
 from fer_lit.faces.pictures import decode_square
@@ -109,9 +109,11 @@ def _read(files: Sequence[Path]) -> tuple[dict[Path, np.ndarray], list[str]]:
     pictures, notes = {}, []
     for file in files:
         try:
+            if UNWRITABLE.search(str(file)):
+                raise ValueError(f"{NOT_SHOWN}; rename it")
             pictures[file] = decode_square(file)
         except Exception as error:  # Pillow passes on whatever its parsers stumble over
-            notes.append(f"{file} cannot be read as a picture: {error}")
+            notes.append(escaped(f"{file} cannot be read as a picture: {error}"))
     if not pictures:
         raise ConfigError(f"images: {notes[0]}")
     return pictures, notes
@@ -162,7 +164,7 @@ def _show(folder: Path, judged: pd.DataFrame, classes: Sequence[str], notes: Seq
     for name in ("picture", "condition", "prediction"):
         table.add_column(name)
     for emotion in classes:
-        table.add_column(emotion, justify="right")
+        table.add_column(escape(emotion), justify="right")
     for picture, condition, prediction, *probabilities in judged.itertuples(index=False):
         values = [f"{100 * value:.0f}" for value in probabilities]
         cells = (Path(picture).name, condition, prediction, *values)
