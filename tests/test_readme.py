@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -79,8 +80,11 @@ def test_a_train_line_runs(arguments, folder):
 
 
 @pytest.mark.parametrize("arguments", ANALYZE, ids=" ".join)
-def test_an_analyze_line_has_right_options(arguments):
+def test_an_analyze_line_has_right_options(arguments, tmp_path, monkeypatch):
     """What an analysis does is in test_analyze.py."""
+    monkeypatch.chdir(tmp_path)
+    for folder in re.findall(r"outputs/[\w/-]+", " ".join(arguments)):
+        Path(folder).mkdir(parents=True)
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         assert analyze_command.checked(arguments) == arguments
 

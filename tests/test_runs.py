@@ -140,7 +140,7 @@ def test_a_folder_with_a_run_is_not_written_into(tmp_path):
     RunFolder(tmp_path / "sweep" / "0_none_seed0").start(CFG)
     before = (tmp_path / "sweep" / "0_none_seed0" / "provenance.json").read_bytes()
     with pytest.raises(ConfigError, match=r"hydra.run.dir=.*there are runs in this folder"):
-        RunFolder(tmp_path / "sweep" / "0_none_seed0").start(CFG)
+        refuse_runs(tmp_path / "sweep" / "0_none_seed0", "hydra.run.dir")
     with pytest.raises(ConfigError, match=r"hydra.sweep.dir=.*there are runs in this folder"):
         refuse_runs(tmp_path / "sweep", "hydra.sweep.dir")
     assert (tmp_path / "sweep" / "0_none_seed0" / "provenance.json").read_bytes() == before
@@ -174,7 +174,7 @@ def test_a_failed_run_keeps_its_error_and_traceback(tmp_path):
     try:
         raise ConfigError("data.root: nothing  there")
     except ConfigError as error:
-        run.fail(error)
+        run.fail(error, one_line(error))
     found = read_run(run.path)["provenance"]
     assert (found["status"], found["error"]) == ("failed", "data.root: nothing there")
     trace = (run.path / "error.txt").read_text(encoding="utf-8")

@@ -7,7 +7,8 @@ from omegaconf import OmegaConf
 
 from fer_lit.errors import ConfigError
 from fer_lit.files import write_json, write_text
-from fer_lit.runs.folder import RunFolder, read_run
+from fer_lit.runs.folder import RunFolder
+from fer_lit.runs.reading import read_run
 from fer_lit.runs.stored_config import read_config
 
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(

@@ -37,6 +37,9 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         yield aside
         aside.replace(path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # of a full disk it is not said
+        raise
     finally:
         aside.unlink(missing_ok=True)
 

@@ -3,7 +3,7 @@
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from inspect import signature
 from pathlib import Path
@@ -16,7 +16,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from omegaconf import DictConfig, OmegaConf
 
 from fer_lit.classifier import EmotionClassifier
-from fer_lit.errors import ConfigError
+from fer_lit.errors import ConfigError, of_the_disk
 from fer_lit.faces.datamodule import FaceDataModule
 from fer_lit.faces.face_set import FaceSet
 from fer_lit.faces.split import split_faces
@@ -29,7 +29,7 @@ from fer_lit.networks.weights import calibrate_batch_norm
 from fer_lit.options import check
 from fer_lit.precision import Precision, choose_device, choose_precision, forbid_tf32
 from fer_lit.runs.figures import draw_run
-from fer_lit.runs.folder import RunFolder, one_line
+from fer_lit.runs.folder import RunFolder, one_line, refuse_runs
 from fer_lit.runs.metrics import MetricsTable, nested, summarise
 from fer_lit.runs.predictions import write_predictions
 from fer_lit.runs.provenance import describe_run, duplicates_across
@@ -82,15 +82,19 @@ def train(
         return accuracy
     run = RunFolder(folder)
     with run.alone():
-        run.start(cfg, overrides, resumed)
+        if not resumed:
+            refuse_runs(folder, "hydra.run.dir")
         try:
+            run.start(cfg, overrides)
             check(cfg)
             tracker = build(cfg.logger.tracker)
             with tracker.track(cfg, folder, sweep) if tracker else nullcontext() as tracked:
                 return _train(cfg, run, tracked)
         except Exception as error:
-            run.fail(error)
-            log.error(f"FAILED: {one_line(error)}\nTraceback: {folder / 'error.txt'}")
+            reason = of_the_disk(error) or one_line(error)
+            log.error(f"FAILED: {reason}\nTraceback: {folder / 'error.txt'}")
+            with suppress(OSError):  # nor can it be written on a full disk
+                run.fail(error, reason)
             return float("nan")
         except BaseException:
             run.record(status="interrupted")

@@ -4,13 +4,14 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from hydra import initialize_config_dir
 
 from fer_lit.cache import cache_folder
+from fer_lit.cache.leftovers import remove_leftovers
 from fer_lit.cli.flags import read_flags, starts
 from fer_lit.cli.overrides import (
     compose_job,
@@ -20,7 +21,7 @@ from fer_lit.cli.overrides import (
     refuse_several_values,
     refuse_unreadable_text,
 )
-from fer_lit.errors import ConfigError
+from fer_lit.errors import ConfigError, of_the_disk
 from fer_lit.runs.folder import claim, refuse_runs, release
 from fer_lit.stopping import exit_status, stop_in_good_order
 
@@ -52,6 +53,7 @@ def run(
     # What the screen cannot show must not end a run, nor a log on a full disk show tracebacks.
     sys.stdout.reconfigure(errors="replace")
     logging.raiseExceptions = False
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra passes errors on, instead of showing them itself
     stop_in_good_order()
     folder = None
     try:
@@ -59,7 +61,7 @@ def run(
             refuse_unreadable_text(f"the working folder {Path.cwd()}", str(Path.cwd()))
             flags = read_flags(sys.argv[1:])
             if starts(flags):
-                cache_folder("locks")  # found out now, not after an hour
+                remove_leftovers(cache_folder())  # which may be read-only, as is said now
                 sys.argv[1:], folder = start([*["-m"] * flags.multirun, *flags.overrides])
             elif flags.overrides:  # of what Hydra is to show
                 refuse_several_values(flags.overrides, "give one value, to show it")
@@ -73,6 +75,13 @@ def run(
         if folder:
             stopped(folder)
         sys.exit(exit_status())
+    except Exception as error:
+        if (reason := of_the_disk(error)) is None:
+            raise
+        if folder:
+            with suppress(ConfigError, OSError):  # the summary may find no room either
+                stopped(folder)
+        sys.exit(f"{Path(sys.argv[0]).name}: {reason}")
     finally:
         if folder:
             release(folder)
@@ -110,8 +119,12 @@ def own_folder(config: str, arguments: Sequence[str]) -> Start:
 
 @contextmanager
 def errors_in_one_line() -> Iterator[None]:
-    """Exit with a line instead of a traceback where the input is wrong."""
+    """Exit with a line instead of a traceback where the input is wrong or the disk is full."""
     try:
         yield
     except ConfigError as error:
         sys.exit(f"{Path(sys.argv[0]).name}: {error}")
+    except OSError as error:
+        if (reason := of_the_disk(error)) is None:
+            raise
+        sys.exit(f"{Path(sys.argv[0]).name}: {reason}")

@@ -140,7 +140,7 @@ class FeatureBank:
             stored = self._stored(view, tap)
             if stored.is_sound(indices):
                 continue
-            with _alone_in(self.folder(view)):
+            with _alone_in(self.folder(view)), _room():
                 if damage := stored.mend(indices):
                     log.warning(
                         f"Feature bank, {self.folder(view)}, view {view} of {tap}: {damage}; "
@@ -192,16 +192,9 @@ class FeatureBank:
         finally:
             for tap in done[0] if done else ():
                 features = torch.cat([batch[tap] for batch in done]).cpu().numpy()
-                self._write(view, tap, rows[: len(features)], _narrow(features, self._dtype, tap))
-
-    def _write(self, view: int, tap: str, rows: np.ndarray, features: np.ndarray) -> None:
-        try:
-            self._stored(view, tap).write(rows, features)
-        except OSError as error:
-            raise ConfigError(
-                f"FER_LIT_CACHE={cache_folder()}: features cannot be written ({error.strerror}); "
-                "make room there, or name a folder on another disk"
-            ) from error
+                narrowed = _narrow(features, self._dtype, tap)
+                with _room():
+                    self._stored(view, tap).write(rows[: len(features)], narrowed)
 
     def _stored(self, view: int, tap: str) -> StoredFeatures:
         grid = self._reader.taps[tap]
@@ -224,6 +217,18 @@ def _alone_in(folder: Path) -> Iterator[None]:
         held = lock.acquire()
     with held:
         yield
+
+
+@contextmanager
+def _room() -> Iterator[None]:
+    """Say where room is needed if the disk is full."""
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(
+            f"FER_LIT_CACHE={cache_folder()}: features cannot be written ({error.strerror}); "
+            "make room there, or name a folder on another disk"
+        ) from error
 
 
 def _narrow(features: np.ndarray, dtype: np.dtype, tap: str) -> np.ndarray:

@@ -16,6 +16,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
+from fer_lit.cache.leftovers import is_held
 from fer_lit.errors import ConfigError
 from fer_lit.files import write_json, write_text
 from fer_lit.runs.manifest import write_manifest
@@ -58,13 +59,7 @@ def refuse_runs(folder: Path, option: str) -> None:
 
 def is_busy(folder: Path) -> bool:
     """Return whether a process trains in a run's folder at this moment."""
-    lock = FileLock(folder / _LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        return True
-    lock.release()
-    return False
+    return is_held(folder / _LOCK)
 
 
 class RunFolder:
@@ -81,7 +76,6 @@ class RunFolder:
         self.checkpoints = path / "checkpoints"
         self.figures = path / "figures"
         self._provenance: dict[str, Any] = {}
-        self.figures.mkdir(parents=True, exist_ok=True)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -90,6 +84,7 @@ class RunFolder:
         Raises:
             ConfigError: another process trains in it.
         """
+        self.path.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.path / _LOCK)
         try:
             lock.acquire(timeout=0)
@@ -101,18 +96,13 @@ class RunFolder:
             lock.release()
             (self.path / _LOCK).unlink(missing_ok=True)
 
-    def start(self, cfg: DictConfig, overrides: Sequence[str] = (), resumed: bool = False) -> None:
-        """Write the resolved configuration, and how the run was started or resumed.
-
-        Raises:
-            ConfigError: the folder holds a run already, and it is not to be resumed.
-        """
-        if not resumed:
-            refuse_runs(self.path, "hydra.run.dir")
-        (self.path / "error.txt").unlink(missing_ok=True)
+    def start(self, cfg: DictConfig, overrides: Sequence[str] = ()) -> None:
+        """Write the resolved configuration, and how the run was started."""
+        self.figures.mkdir(parents=True, exist_ok=True)
         # First what a resumed sweep knows a run by.
         self.record(status="running", overrides=list(overrides), **describe_process())
         write_text(self.path / "config.yaml", OmegaConf.to_yaml(cfg))
+        (self.path / "error.txt").unlink(missing_ok=True)
 
     def record(self, **facts: Any) -> None:
         """Add facts to `provenance.json`."""
@@ -124,10 +114,10 @@ class RunFolder:
         self.record(status="finished", **facts)
         write_manifest(self.path)
 
-    def fail(self, error: BaseException) -> None:
-        """Say that the run failed, and why; the traceback goes to `error.txt`."""
+    def fail(self, error: BaseException, reason: str) -> None:
+        """Say that the run failed, and why, in a line; the traceback goes to `error.txt`."""
         write_text(self.path / "error.txt", "".join(traceback.format_exception(error)))
-        self.record(status="failed", error=one_line(error))
+        self.record(status="failed", error=reason)
 
 
 def without_folder(arguments: Sequence[str]) -> list[str]:

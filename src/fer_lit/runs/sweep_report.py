@@ -16,8 +16,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from fer_lit.errors import ConfigError
+from fer_lit.errors import ConfigError, of_the_disk
 from fer_lit.runs.folder import one_line, without_folder
+from fer_lit.runs.plan import missing_jobs
 from fer_lit.runs.reading import read_run, read_sweep
 
 CONDITIONS = "occlusion=none,eyes,nose,mouth"
@@ -56,7 +57,6 @@ def report_sweep(folder: Path) -> bool:
 
     Raises:
         ConfigError: no run can be read.
-        OSError: the summary cannot be written.
     """
     from fer_lit.files import write_csv, write_text
     from fer_lit.runs.summary import markdown, summary_rows
@@ -64,9 +64,13 @@ def report_sweep(folder: Path) -> bool:
     runs, problems = read_sweep(folder, trust=True)
     if not runs:
         raise ConfigError(problems[0] if problems else f"{folder}: holds no runs")
+    problems += filter(None, [missing_jobs(folder, runs)])
     rows = summary_rows(runs)
-    write_csv(folder / "summary.csv", rows)
-    write_text(folder / "summary.md", markdown(rows))
+    try:
+        write_csv(folder / "summary.csv", rows)
+        write_text(folder / "summary.md", markdown(rows))
+    except OSError as error:
+        problems.append(of_the_disk(error) or one_line(error))
     return _report(folder, runs, rows, problems, "*/wandb")
 
 
