@@ -9,6 +9,7 @@ import argparse
 import signal
 import sys
 
+import faults
 import images
 import jobs
 import maps
@@ -30,6 +31,7 @@ COMMANDS = {
     "sizes": sizes,
     "stages": stages,
     "maps": maps,
+    "faults": faults,
 }
 """Sub-command → module with `add_arguments(parser)` and `run(arguments)`."""
 

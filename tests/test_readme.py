@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.backbones import build_backbone, published_name
-from helpers.command import ROOT
+from helpers.command import ROOT, only
 from helpers.warm import train
 from hydra import initialize_config_dir
 from PIL import Image
@@ -20,7 +20,9 @@ BLOCKS = re.findall(r"```bash\n(.*?)```", README, re.S)
 LINES = [line for block in BLOCKS for line in block.splitlines()]
 COMMANDS = [shlex.split(line.split("&& ")[-1], comments=True) for line in LINES]
 ANALYZE = [command[2:] for command in COMMANDS if command[:2] == ["python", "analyze.py"]]
-TRAIN = [command[2:] for command in COMMANDS if command[:2] == ["python", "train.py"]]
+STARTED = [command[2:] for command in COMMANDS if command[:2] == ["python", "train.py"]]
+RESUMED = [arguments for arguments in STARTED if any("resume=" in one for one in arguments)]
+TRAIN = [arguments for arguments in STARTED if arguments not in RESUMED]
 EMOTIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 
 # Small, and with nothing that is not here: photographs that mean nothing, random weights.
@@ -77,6 +79,20 @@ def test_a_train_line_runs(arguments, folder):
     process = train(folder, *given, *small, FER2013_ROOT=str(folder / "fer2013"))
     assert process.returncode == 0, process.stdout + process.stderr
     assert "Next: python " in process.stdout
+
+
+def test_the_lines_that_resume_run(folder, tmp_path):
+    options = (*SMALL, "model.weights=null", f"data.root={folder / 'fer2013'}")
+    assert train(tmp_path, "-m", "occlusion=none,mouth", *options).returncode == 0
+    sweep = only(tmp_path, "outputs/sweeps/*").relative_to(tmp_path)
+    latest, more = RESUMED
+    for arguments in (latest, [*more, *options]):
+        given = [_here(argument, folder) for argument in arguments]
+        given = [re.sub("resume=outputs.*", f"resume={sweep}", one) for one in given]
+        process = train(tmp_path, *given)
+        assert process.returncode == 0, process.stdout + process.stderr
+        assert "2 of " in process.stderr and "are taken as they are" in process.stderr
+    assert len(list((tmp_path / sweep).glob("*/manifest.json"))) == 4
 
 
 @pytest.mark.parametrize("arguments", ANALYZE, ids=" ".join)
