@@ -21,7 +21,14 @@ def shared() -> Path:
 
 
 # Few tests, but of the real command lines: begun last, one of two processes would wait for them.
-LONG = ("test_train", "test_benchmark", "test_readme", "test_analyze", "test_targets")
+LONG = (
+    "test_train",
+    "test_benchmark",
+    "test_readme",
+    "test_stopped",
+    "test_analyze",
+    "test_targets",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,7 +1,9 @@
 """Every sub-command of the benchmark, on a few faces that it draws itself or on random ones."""
 
+import argparse
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -47,16 +49,28 @@ def test_contenders_are_timed_and_their_features_compared(tmp_path):
     assert "no C++ compiler" in done.stdout
 
 
-def test_a_sweep_is_the_faster_the_more_seeds_it_has(tmp_path):
-    done = benchmark(tmp_path, "sweep", *TINY, "--job-faces", "32")
-    (rows,) = tables(done)
+def test_a_sweep_is_added_up_from_the_speed_of_images_and_of_jobs(monkeypatch, capsys):
+    monkeypatch.syspath_prepend(BENCHMARK.parent)
+    import sweep
+
+    speeds = {"lightning": 10.0, "fer-lit": 100.0}
+    results = [
+        SimpleNamespace(contender=SimpleNamespace(id=name), speeds=[speed], compilation=20.0)
+        for name, speed in speeds.items()
+    ]
+    monkeypatch.setattr(sweep.images, "measure", lambda arguments: SimpleNamespace(results=results))
+    job = SimpleNamespace(seconds=[5.0])
+    monkeypatch.setattr(sweep.jobs, "measure", lambda faces, seeds, epochs: job)
+    parser = argparse.ArgumentParser()
+    sweep.add_arguments(parser)
+    sweep.run(parser.parse_args([]))
+    (rows,) = tables(subprocess.CompletedProcess([], 0, capsys.readouterr().out, ""))
     assert [(row["seeds"], row["views"]) for row in rows] == [
         ("1", "2"), ("1", "6"), ("10", "2"), ("10", "6"),
     ]  # fmt: skip
-    plain = [number(row["plain Lightning, s"]) for row in rows]
-    assert plain[2] == pytest.approx(10 * plain[0], rel=0.01)
-    assert all(number(row["fer-lit, s"]) > 0 for row in rows)
-    assert "stored features of 32 faces" in done.stdout
+    # 4 conditions of 20,140 faces, in 6 epochs; 0.7 of them in each view, 0.3 validate.
+    assert number(rows[0]["plain Lightning, s"]) == 48_336
+    assert number(rows[0]["fer-lit, s"]) == round(4 * 20_140 * (2 * 0.7 + 0.3) / 100 + 20 + 20)
 
 
 def test_jobs_are_timed_beside_a_bare_loop_and_their_memory_is_watched(tmp_path):

@@ -6,35 +6,32 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
-from helpers import warm
-from helpers.command import DEMO
 
 from fer_lit.cache.__main__ import cached_items, main
 from fer_lit.cache.leftovers import remove_leftovers
+from fer_lit.files import write_json
 
 DAY = 24 * 60 * 60
 
 
-@pytest.fixture(scope="module")
-def used(tmp_path_factory):
-    """The cache that a sweep leaves."""
-    folder = tmp_path_factory.mktemp("used")
-    done = warm.train(folder, "-m", "occlusion=none,mouth", *DEMO)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder / "cache"
-
-
 @pytest.fixture
-def cache(used, tmp_path, monkeypatch):
-    """A copy of it, not used for ten days."""
-    import shutil
-
-    shutil.copytree(used, tmp_path / "cache")
-    for path in (tmp_path / "cache").rglob("*"):
+def cache(tmp_path, monkeypatch):
+    """A cache as a sweep leaves it, not used for ten days."""
+    for name, height in (("whole", 0), ("mouth", 10)):
+        folder = tmp_path / "features" / name
+        folder.mkdir(parents=True)
+        occlusion = {"top": 30 * (height > 0), "height": height, "fill": "noise"}
+        key = {"occlusion": occlusion, "augmentation": None}
+        write_json(folder / "key.json", key | {"image_size": 64, "arithmetic": "bfloat16"})
+        (folder / "view0_maxpool1_8.features.npy").write_bytes(bytes(700_000))
+        (folder / "lock").touch()
+    (tmp_path / "duplicates").mkdir()
+    (tmp_path / "duplicates" / "abc_1.npz").write_bytes(bytes(9_000))
+    for path in tmp_path.rglob("*"):
         age(path, 10)
-    monkeypatch.setenv("FER_LIT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("FER_LIT_CACHE", str(tmp_path))
     monkeypatch.setenv("COLUMNS", "120")
-    return tmp_path / "cache"
+    return tmp_path
 
 
 def age(path: Path, days: float) -> None:

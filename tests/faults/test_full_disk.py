@@ -8,7 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 from helpers import warm
 from helpers.command import DEMO, ROOT, offline, only
 
@@ -35,19 +34,10 @@ def assert_nothing_half_written(folder: Path) -> None:
     assert not [path for path in folder.rglob(".*") if path.is_file()]
 
 
-@pytest.fixture(scope="module")
-def filled(tmp_path_factory):
-    """A cache in which all that the sweep needs is there, and its undisturbed runs."""
-    folder = tmp_path_factory.mktemp("filled")
-    done = warm.train(folder, "-m", "occlusion=none,mouth", *DEMO)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder
-
-
-def test_a_full_disk_of_the_output_is_a_line_for_each_job(filled, tmp_path):
+def test_a_full_disk_of_the_output_is_a_line_for_each_job(undisturbed, tmp_path):
     """Of the checkpoint in the first, and so on."""
     options = ("-m", "occlusion=none,mouth", *DEMO)
-    done = limited(tmp_path, "train.py", 30_000, *options, FER_LIT_CACHE=str(filled / "cache"))
+    done = limited(tmp_path, "train.py", 30_000, *options, FER_LIT_CACHE=str(undisturbed / "cache"))
     assert done.returncode == 1, done.stdout + done.stderr
     assert "Traceback (most" not in done.stdout + done.stderr
     lines = [line for line in done.stdout.splitlines() if line.startswith("FAILED")]
@@ -72,22 +62,23 @@ def test_a_disk_that_is_full_from_the_beginning_is_one_line(tmp_path):
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and path != script]
 
 
-def test_a_full_disk_of_the_cache_is_one_line_and_no_damage(filled, tmp_path):
-    done = limited(tmp_path, "train.py", 200_000, *DEMO)
+def test_a_full_disk_of_the_cache_is_one_line_and_no_damage(undisturbed, tmp_path):
+    options = ("model.dropout=0.5", *DEMO)
+    done = limited(tmp_path, "train.py", 200_000, *options)
     assert done.returncode == 1, done.stdout + done.stderr
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("FAILED: ")]
     assert line.startswith(f"FAILED: {tmp_path}/cache/features/")
     assert "cannot be written (File too large); make room there" in line
-    again = warm.train(tmp_path, *DEMO)
+    again = warm.train(tmp_path, *options)
     assert again.returncode == 0, again.stdout + again.stderr
     runs = sorted(tmp_path.glob("outputs/runs/*/metrics.json"))
-    wanted = only(filled, "outputs/sweeps/*/0_none_seed0/metrics.json")
+    wanted = only(undisturbed, "outputs/sweeps/*/0_none_seed0/metrics.json")
     assert runs[-1].read_bytes() == wanted.read_bytes()
 
 
-def test_a_full_disk_of_an_analysis_is_one_line(filled, tmp_path):
-    sweep = only(filled, "outputs/sweeps/*")
-    cache = str(filled / "cache")
+def test_a_full_disk_of_an_analysis_is_one_line(undisturbed, tmp_path):
+    sweep = only(undisturbed, "outputs/sweeps/*")
+    cache = str(undisturbed / "cache")
     options = (f"sweep={sweep}", "samples=4", "logger=csv")
     done = limited(tmp_path, "analyze.py", 20_000, *options, FER_LIT_CACHE=cache)
     assert done.returncode == 1, done.stdout + done.stderr

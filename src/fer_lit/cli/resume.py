@@ -14,8 +14,9 @@ from fer_lit.files import remove
 from fer_lit.runs.earlier import upgraded
 from fer_lit.runs.folder import is_busy
 from fer_lit.runs.manifest import check_manifest
-from fer_lit.runs.plan import Job, Plan, job_of, read_plan
+from fer_lit.runs.plan import Plan, job_of, read_plan, write_plan
 from fer_lit.runs.reading import is_run, read_provenance, read_run, run_folders, run_number
+from fer_lit.runs.stored_config import read_config
 
 LAST = "checkpoints/last.ckpt"
 _FOLDERS = "hydra.callbacks.report.folders"
@@ -61,33 +62,43 @@ def recorded_sweep(folder: Path) -> Plan:
     return Plan(known[-1][1:], [])
 
 
-def sweep_arguments(
-    folder: Path, jobs: Sequence[Job], configs: Sequence[DictConfig], template: str
+def resume_sweep(
+    folder: Path, plan: Plan, configs: Sequence[DictConfig], template: str
 ) -> list[str]:
-    """Return what lets Hydra go on in a sweep's folder, whose unfinished runs are emptied.
+    """Empty a sweep's runs that did not finish, and return what lets Hydra go on in its folder.
+
+    Its own plan is joined by what is new in this one.
 
     Args:
         folder: of the sweep.
-        jobs: what it is to consist of.
+        plan: the command, and all jobs of it.
         configs: of the jobs.
         template: of a run's folder, `hydra.sweep.subdir`.
 
     Raises:
         ConfigError: a run is still being trained.
     """
-    present = {job_of(_overrides(run)): run for run in run_folders(folder)}
+    known = {run: job_of(_overrides(run)) for run in run_folders(folder)}
+    by_job = {job: run for run, job in known.items()}
+    by_options = {run: options for run in known if (options := _stored_options(run))}
     numbers = _free_numbers(folder)
-    names, unfinished = [], []
-    for job, cfg in zip(jobs, configs, strict=True):
-        run = present.get(job)
+    names, jobs, unfinished = [], [], []
+    for job, cfg in zip(plan.jobs, configs, strict=True):
+        options = _options(cfg)
+        alike = (run for run, own in by_options.items() if not _different(own, options))
+        run = by_job.get(job) or next(alike, None)
+        done = run is not None and _is_done(run, options)
         names.append(run.name if run else _name(template, cfg, next(numbers)))
-        if run and not _is_done(run, cfg):
+        jobs.append(known[run] if done else job)
+        if run and not done:
             unfinished.append(run)
     _empty(unfinished)
-    taken = len(present.keys() & set(jobs)) - len(unfinished)
-    log.info(f"{folder}: {taken} of {len(jobs)} jobs are finished and are taken as they are")
-    listed = ",".join(map(quoted, names))
+    before = [job for job in recorded_sweep(folder).jobs if by_job.get(job) not in unfinished]
+    write_plan(folder, Plan(plan.command, list(dict.fromkeys([*before, *jobs]))))
+    taken = sum(job in by_job and by_job[job] not in unfinished for job in jobs)
+    log.info(f"{folder}: {taken} of {len(names)} jobs are finished and are taken as they are")
     path = quoted(folder)
+    listed = ",".join(map(quoted, names))
     return [f"hydra.sweep.dir={path}", f"{_FOLDERS}=[{listed}]", _SUBDIR, f"resume={path}"]
 
 
@@ -101,12 +112,14 @@ def run_arguments(folder: Path, cfg: DictConfig) -> list[str]:
     Raises:
         ConfigError: the run is still being trained, or other options are wanted than it has.
     """
-    if different := _different(_readable(folder)["config"], cfg):
+    options = _options(cfg)
+    stored = _options(read_config(folder / "config.yaml", trust=True))
+    if different := _different(stored, options):
         raise ConfigError(
             f"resume={folder}: the run has other options ({different}); leave the options out, or "
             "start a new run"
         )
-    if not _is_done(folder, cfg) and not (folder / LAST).is_file():
+    if not _is_done(folder, options) and not (folder / LAST).is_file():
         _empty([folder])
     path = quoted(folder)
     return [f"hydra.run.dir={path}", f"resume={path}"]
@@ -131,10 +144,6 @@ def _is_sweep(folder: Path) -> bool:
     return (folder / "sweep.json").is_file() or bool(run_folders(folder))
 
 
-def _readable(folder: Path) -> dict[str, Any]:
-    return read_run(folder, trust=True)
-
-
 def _overrides(folder: Path) -> Sequence[str]:
     try:
         return read_provenance(folder).get("overrides", ())
@@ -143,29 +152,17 @@ def _overrides(folder: Path) -> Sequence[str]:
         return (f"unreadable={folder.name}",)
 
 
-def _is_done(folder: Path, cfg: DictConfig) -> bool:
-    """Return whether a run has finished, with the options it would have now, and is undamaged."""
+def _stored_options(folder: Path) -> dict[str, Any] | None:
     try:
-        run = _readable(folder)
-        check_manifest(folder)
-    except ConfigError as error:
-        log.warning(f"{folder.name} is trained again: {error}")
-        return False
-    if run["metrics"] is None:
-        return False
-    if different := _different(run["config"], cfg):
-        log.warning(f"{folder.name} is trained again, since {different}")
-        return False
-    return True
+        return _options(read_config(folder / "config.yaml", trust=True))
+    except ConfigError:
+        return None
 
 
-def _different(stored: DictConfig, cfg: DictConfig) -> str | None:
-    """Return in words the first option that both have with different values."""
-    old, new = (_flat(OmegaConf.to_container(upgraded(one)), "") for one in (stored, cfg))
-    for option, value in new.items():
-        if option in old and old[option] != value and option not in ("output", "resume"):
-            return f"{option} was {old[option]} and is {value}"
-    return None
+def _options(cfg: DictConfig) -> dict[str, Any]:
+    """Return the options of a run by their whole names, but for where it runs."""
+    flat = _flat(OmegaConf.to_container(upgraded(cfg)), "")
+    return {option: value for option, value in flat.items() if option not in ("output", "resume")}
 
 
 def _flat(options: Mapping[str, Any], prefix: str) -> dict[str, Any]:
@@ -174,6 +171,33 @@ def _flat(options: Mapping[str, Any], prefix: str) -> dict[str, Any]:
         below = _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else None
         flat |= {f"{prefix}{key}": value} if below is None else below
     return flat
+
+
+def _different(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
+    """Return in words the first option that both have with different values.
+
+    Options that one of two versions does not have stand for what both do.
+    """
+    for option, value in new.items():
+        if option in old and old[option] != value:
+            return f"{option} was {old[option]} and is {value}"
+    return None
+
+
+def _is_done(folder: Path, options: Mapping[str, Any]) -> bool:
+    """Return whether a run has finished, with the options it would have now, and is undamaged."""
+    try:
+        run = read_run(folder, trust=True)
+        check_manifest(folder)
+    except ConfigError as error:
+        log.warning(f"{folder.name} is trained again: {error}")
+        return False
+    if run["metrics"] is None:
+        return False
+    if different := _different(_options(run["config"]), options):
+        log.warning(f"{folder.name} is trained again, since {different}")
+        return False
+    return True
 
 
 def _empty(runs: Sequence[Path]) -> None:

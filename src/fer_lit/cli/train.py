@@ -60,10 +60,8 @@ def _resumed_sweep(folder: Path, flags: Sequence[str], typed: Sequence[str]) -> 
         raise ConfigError(f"resume={folder}: is a sweep; add -m, or leave other options out")
     recorded = resume.recorded_sweep(folder)
     command, configs = _checked(*_separated([*flags, *typed] if typed else recorded.command))
-    jobs = _jobs(command)
     template = subdir_template(_separated(command)[1])
-    went_on = resume.sweep_arguments(folder, jobs, configs, template)
-    write_plan(folder, Plan(command, list(dict.fromkeys([*recorded.jobs, *jobs]))))
+    went_on = resume.resume_sweep(folder, Plan(command, _jobs(command)), configs, template)
     return Start([*command, *went_on], folder)
 
 
