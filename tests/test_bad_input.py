@@ -1,10 +1,10 @@
 """What is wrong in options, files and the environment: one line that says so, and nothing is made.
 
-610 mistakes, counted below so that none gets lost:
+611 mistakes, counted below so that none gets lost:
 
 - 518 values of options: of the wrong type, empty, out of range, not finite, misspelt, or of a class
   that cannot be used;
-- 57 mistakes in how options are typed, and 18 in flags, as the command lines read them;
+- 58 mistakes in how options are typed, and 18 in flags, as the command lines read them;
 - 17 in the environment and in files.
 
 A dozen of all kinds also go through `train.py` and `analyze.py` themselves.
@@ -268,6 +268,7 @@ TYPED = [
     (train, "-m seed=interval(1,2)", "seed=interval(1,2): cannot be swept (BasicSweeper does"),
     (train, "-m seed=0,x", "seed=x: must be a whole number of at least 0"),
     (train, "-m seed=0,1 hydra.sweep.subdir=a", "hydra.sweep.subdir=a: all jobs would have this"),
+    (train, "hydra.job.name=a/b", "hydra.job.name=a/b: must be of letters, digits, - and _, since"),
     (train, "hydra.mode=MULTIRUN", "hydra.mode=MULTIRUN: write -m (--multirun) for several jobs"),
     (train, "hydra.foo=1", "hydra.foo=1: there is no option 'hydra.foo'"),
     (train, "hydra/launcher=foo", "hydra/launcher=foo: must be one of basic"),

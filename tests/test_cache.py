@@ -59,8 +59,13 @@ def test_what_was_not_used_for_long_is_deleted(cache, capsys):
     main(["--delete", "1w"])
     assert [item.path for item in cached_items(cache)] == [recent]
     assert capsys.readouterr().out.endswith(" MB deleted\n")
+    weights, others = cache / "weights" / "mine.safetensors", cache / "projects" / "mine.py"
+    for path in (weights, others):  # as where FER_LIT_CACHE is not a folder of its own
+        path.parent.mkdir()
+        path.touch()
     main(["--delete", "0d"])
-    assert cached_items(cache) == []
+    assert [item.what for item in cached_items(cache)] == ["weights of mine.safetensors"]
+    assert weights.exists() and others.exists()
 
 
 def test_what_is_being_filled_is_kept(cache, capsys):
@@ -82,11 +87,14 @@ def test_a_time_that_is_none_is_an_error(text, cache, capsys):
 
 
 def test_what_killed_processes_left_a_day_ago_is_removed(tmp_path):
-    left = [tmp_path / "faces" / name for name in (".0123456789abcdef.pixels.npy", "a.lock")]
-    new, own = tmp_path / ".0123456789abcdef.new.npy", tmp_path / "faces" / ".mine"
-    held = tmp_path / "features" / "lock"
-    for path in (*left, new, own, held):
-        path.parent.mkdir(exist_ok=True)
+    aside = ".0123456789abcdef.pixels.npy"
+    left = [tmp_path / "faces" / aside, tmp_path / "features" / "key" / aside]
+    left += [tmp_path / "faces" / "a.lock"]
+    new = tmp_path / "faces" / ".fedcba9876543210.new.npy"
+    own = [tmp_path / "project" / "poetry.lock", tmp_path / "faces" / ".mine"]
+    held = tmp_path / "features" / "key" / "lock"
+    for path in (*left, *own, new, held):
+        path.parent.mkdir(exist_ok=True, parents=True)
         path.touch()
         age(path, 0.5 if path == new else 2)
     (tmp_path / "faces" / "b.partial").mkdir()
@@ -95,5 +103,5 @@ def test_what_killed_processes_left_a_day_ago_is_removed(tmp_path):
         age(held, 2)
         remove_leftovers(tmp_path)
     kept = {path for path in tmp_path.rglob("*") if path.is_file()}
-    assert kept == {new, own, held}
+    assert kept == {new, *own, held}
     assert not (tmp_path / "faces" / "b.partial").exists()

@@ -19,6 +19,7 @@ from fer_lit import training
 from fer_lit.classifier import EmotionClassifier
 from fer_lit.errors import ConfigError
 from fer_lit.faces.datamodule import FaceDataModule
+from fer_lit.fitting import check_trainer
 from fer_lit.targets import build
 
 CONDITIONS = ("none", "eyes", "nose", "mouth")
@@ -319,7 +320,7 @@ def test_missing_imagenet_weights_say_what_to_do(tmp_path, photographs):
 @pytest.mark.parametrize("option", ["max_epoch", "logger"])  # not there; given by the run
 def test_an_argument_that_lightning_does_not_take_is_refused_at_once(option):
     with pytest.raises(ConfigError, match=f"^trainer.{option}=1: lightning.Trainer does not take"):
-        training._check_trainer(OmegaConf.create({option: 1}))
+        check_trainer(OmegaConf.create({option: 1}))
 
 
 def test_help_is_written_for_this_program(tmp_path):

@@ -1,10 +1,8 @@
 """One run: faces, features, training, and what is left in the run folder."""
 
 import logging
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
-from functools import partial
+from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,6 @@ from typing import Any
 import lightning as L
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from omegaconf import DictConfig, OmegaConf
 
 from fer_lit.classifier import EmotionClassifier
@@ -23,40 +20,23 @@ from fer_lit.faces.split import split_faces
 from fer_lit.faces.views import FaceViews
 from fer_lit.feature_bank.bank import FeatureBank, depends_on
 from fer_lit.files import write_json
-from fer_lit.limits import suggestion
+from fer_lit.fitting import check_trainer, fit
 from fer_lit.networks.reader import FrozenReader
 from fer_lit.networks.weights import calibrate_batch_norm
 from fer_lit.options import check
 from fer_lit.precision import Precision, choose_device, choose_precision, forbid_tf32
 from fer_lit.runs.figures import draw_run
 from fer_lit.runs.folder import RunFolder, one_line, refuse_runs
-from fer_lit.runs.metrics import MetricsTable, nested, summarise
+from fer_lit.runs.metrics import nested, summarise
 from fer_lit.runs.predictions import write_predictions
 from fer_lit.runs.provenance import describe_run, duplicates_across
 from fer_lit.runs.reading import is_run, read_run
-from fer_lit.stopping import stop_if_asked, stop_in_good_order
+from fer_lit.stopping import stop_in_good_order
 from fer_lit.stopwatch import Stopwatch
 from fer_lit.targets import build
 
-_MEANT = (
-    # The loaders yield integers; worker processes would only slow them down.
-    "does not have many workers",
-    # Small data has fewer batches than the interval, at which nothing is logged anyway.
-    "smaller than the logging interval",
-    # Frozen blocks are in eval mode so that their BatchNorm statistics stay.
-    "module.s. in eval mode at the start of training",
-    # Where SLURM is installed: a run needs one process, not one for each of its tasks.
-    "srun. command is available on your system",
-    # The last checkpoint of a resumed run.
-    "Checkpoint directory .* exists and is not empty",
-    # Lightning 2.6 with PyTorch 2.14.
-    "isinstance.treespec, LeafSpec",
-)
 CALIBRATION_FACES = 256
 """Training faces on which the BatchNorm statistics of a random network are measured."""
-
-_OWN = {"callbacks", "default_root_dir", "enable_model_summary", "logger", "num_sanity_val_steps"}
-"""Arguments of Lightning's Trainer that a run gives by itself."""
 
 log = logging.getLogger(__name__)
 
@@ -81,24 +61,33 @@ def train(
     if resumed and (accuracy := _finished_before(folder)) is not None:
         return accuracy
     run = RunFolder(folder)
-    with run.alone():
-        if not resumed:
-            refuse_runs(folder, "hydra.run.dir")
-        try:
-            run.start(cfg, overrides)
-            check(cfg)
-            tracker = build(cfg.logger.tracker)
-            with tracker.track(cfg, folder, sweep) if tracker else nullcontext() as tracked:
-                return _train(cfg, run, tracked)
-        except Exception as error:
-            reason = of_the_disk(error) or one_line(error)
-            log.error(f"FAILED: {reason}\nTraceback: {folder / 'error.txt'}")
-            with suppress(OSError):  # nor can it be written on a full disk
-                run.fail(error, reason)
-            return float("nan")
-        except BaseException:
-            run.record(status="interrupted")
-            raise
+    try:
+        with run.alone():
+            if not resumed:
+                refuse_runs(folder, "hydra.run.dir")
+            return _record(cfg, run, sweep, overrides)
+    except (ConfigError, OSError) as error:  # the folder is another's, or the disk is full
+        log.error(f"FAILED: {of_the_disk(error) or one_line(error)}")
+        return float("nan")
+
+
+def _record(cfg: DictConfig, run: RunFolder, sweep: str | None, overrides: Sequence[str]) -> float:
+    """Train; the run folder says how it was started, and how it ended, whatever happens."""
+    try:
+        run.start(cfg, overrides)
+        check(cfg)
+        tracker = build(cfg.logger.tracker)
+        with tracker.track(cfg, run.path, sweep) if tracker else nullcontext() as tracked:
+            return _train(cfg, run, tracked)
+    except Exception as error:
+        reason = of_the_disk(error) or one_line(error)
+        log.error(f"FAILED: {reason}\nTraceback: {run.path / 'error.txt'}")
+        with suppress(OSError):  # nor can it be written on a full disk
+            run.fail(error, reason)
+        return float("nan")
+    except BaseException:
+        run.record(status="interrupted")
+        raise
 
 
 def _finished_before(folder: Path) -> float | None:
@@ -107,7 +96,7 @@ def _finished_before(folder: Path) -> float | None:
 
 
 def _train(cfg: DictConfig, run: RunFolder, tracker: Any) -> float:
-    _check_trainer(cfg.trainer)
+    check_trainer(cfg.trainer)
     watch = Stopwatch()
     device = choose_device(cfg.trainer.accelerator)
     precision = choose_precision(cfg.trainer.precision, device)
@@ -132,7 +121,7 @@ def _train(cfg: DictConfig, run: RunFolder, tracker: Any) -> float:
             data.bank = open_bank(data, model, device)
             data.bank.fill(data.needed_views(cfg.trainer.max_epochs))
     with watch.measure("training"):
-        probabilities = _fit(cfg, run, data, model, device, precision, tracker)
+        probabilities = fit(cfg, run, data, model, device, precision, tracker)
     metrics = {
         "data": cfg.data.name,
         "occlusion": cfg.occlusion.name,
@@ -153,17 +142,6 @@ def _train(cfg: DictConfig, run: RunFolder, tracker: Any) -> float:
         tracker.log_results(run.figures, data, probabilities)
     run.finish(seconds=watch.seconds)
     return metrics["validation"]["accuracy"]
-
-
-def _check_trainer(options: DictConfig) -> None:
-    """Raise ConfigError for what Lightning does not take, before features are computed."""
-    known = set(signature(L.Trainer).parameters) - _OWN
-    for option in options:
-        if option not in known:
-            raise ConfigError(
-                f"trainer.{option}={options[option]}: lightning.Trainer does not take it here"
-                f"{suggestion(option, known)}"
-            )
 
 
 def build_data(cfg: DictConfig, faces: FaceSet) -> FaceDataModule:
@@ -226,76 +204,3 @@ def _calibration_faces(data: FaceDataModule) -> torch.Tensor:
     chosen = train[np.linspace(0, len(train) - 1, min(CALIBRATION_FACES, len(train)), dtype=int)]
     views = FaceViews(data.faces.pixels[chosen], data.views.augmentation, data.views.image_size)
     return views(torch.arange(len(chosen)), view=0)
-
-
-def _fit(
-    cfg: DictConfig,
-    run: RunFolder,
-    data: FaceDataModule,
-    model: EmotionClassifier,
-    device: torch.device,
-    precision: Precision,
-    tracker: Any,
-) -> np.ndarray:
-    """Train; return the probabilities of the validation faces, (N, classes).
-
-    Test faces, if any, are looked at once, by the best epoch: the model is then of that epoch.
-    """
-    digest = model.backbone.frozen_digest()
-    L.seed_everything(cfg.seed, verbose=False)
-    options = OmegaConf.to_container(cfg.trainer)
-    options["accelerator"] = "gpu" if device.type == "cuda" else "cpu"
-    options["precision"] = precision.trainer
-    with _quiet_lightning():
-        trainer = L.Trainer(
-            **options,
-            default_root_dir=run.path,
-            logger=tracker.logger if tracker else False,
-            callbacks=_callbacks(cfg, run),
-            num_sanity_val_steps=0,
-            enable_model_summary=False,
-        )
-        try:
-            last = run.checkpoints / "last.ckpt"  # there if the run is resumed
-            trainer.fit(model, data, ckpt_path=last if last.exists() else None, weights_only=True)
-            probabilities = torch.cat(trainer.predict(model, data))
-            if len(data.split.test):
-                best = trainer.checkpoint_callback.best_model_path
-                trainer.test(model, data, ckpt_path=best, weights_only=True, verbose=False)
-        except SystemExit as error:  # what Lightning makes of Ctrl-C
-            raise KeyboardInterrupt from error
-    if model.backbone.frozen_digest() != digest:
-        raise RuntimeError("what is frozen of the backbone changed during training")
-    return probabilities.cpu().numpy()
-
-
-def _callbacks(cfg: DictConfig, run: RunFolder) -> list[L.Callback]:
-    checkpoint = partial(
-        ModelCheckpoint,
-        run.checkpoints,
-        save_on_train_epoch_end=True,
-        enable_version_counter=False,  # a resumed run writes the same files
-    )
-    highest = {"monitor": "val/accuracy", "mode": "max"}
-    best = checkpoint(filename="best", save_weights_only=True, **highest)
-    last = checkpoint(filename="last")
-    table = MetricsTable(run.path / "metrics.csv", cfg.data.name)
-    return [best, last, table, RichProgressBar(), _Stop()]
-
-
-class _Stop(L.Callback):
-    """Stops a training whose Ctrl-C was swallowed: what writes checkpoints catches everything."""
-
-    def on_train_batch_start(self, *arguments: Any) -> None:
-        """Raise KeyboardInterrupt if that was asked for."""
-        stop_if_asked()
-
-
-@contextmanager
-def _quiet_lightning() -> Iterator[None]:
-    """Leave out what Lightning says about things that are meant to be so."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    with warnings.catch_warnings():
-        for meant in _MEANT:
-            warnings.filterwarnings("ignore", f".*{meant}.*")
-        yield

@@ -9,13 +9,14 @@ import time
 from pathlib import Path
 
 import pytest
-from helpers import warm
+from helpers import damage, warm
 from helpers.command import DEMO, ROOT, only, read
 from helpers.configs import changed
 
 from fer_lit.analysis.selection import select_runs
 from fer_lit.cli import train
 from fer_lit.errors import ConfigError
+from fer_lit.files import write_json
 from fer_lit.runs.folder import RunFolder
 
 ANY_LENGTH = tuple(option for option in DEMO if not option.startswith("trainer.max_epochs"))
@@ -134,6 +135,16 @@ def test_a_killed_run_goes_on_from_its_last_epoch_and_equals_an_undisturbed_one(
     for name in ("metrics.json", "metrics.csv", "predictions.csv", "test_predictions.csv"):
         assert (run / name).read_bytes() == only(tmp_path, f"whole/runs/*/{name}").read_bytes()
     assert {path.name for path in (run / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    # With a damaged checkpoint it begins anew.
+    (run / "manifest.json").unlink()
+    write_json(run / "provenance.json", read(run / "provenance.json") | {"status": "running"})
+    damage.cut_off(run / "checkpoints" / "last.ckpt")
+    anew = warm.train(tmp_path, f"resume={run}")
+    assert anew.returncode == 0, anew.stdout + anew.stderr
+    assert "last.ckpt is damaged, so the training starts anew" in anew.stdout
+    assert (run / "metrics.json").read_bytes() == only(
+        tmp_path, "whole/runs/*/metrics.json"
+    ).read_bytes()
     # Finished, it stays as it is.
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.suffix != ".log"}
     assert warm.train(tmp_path, f"resume={run}").returncode == 0

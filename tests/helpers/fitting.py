@@ -18,7 +18,7 @@ from fer_lit.faces.synthetic import draw_faces
 CLASSES = ["angry", "happy", "neutral"]
 
 QUIET = [
-    # What `training._quiet_lightning` leaves out, for the same reasons.
+    # What `fer_lit.fitting._quiet_lightning` leaves out, for the same reasons.
     pytest.mark.filterwarnings("ignore:.*does not have many workers"),
     pytest.mark.filterwarnings("ignore:.*in eval mode at the start of training"),
     pytest.mark.filterwarnings("ignore:.*srun. command is available on your system"),

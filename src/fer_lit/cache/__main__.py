@@ -55,7 +55,8 @@ def main(arguments: Sequence[str]) -> None:
         "--delete",
         metavar="OLDER_THAN",
         type=_seconds,
-        help="delete what was not used for so long, such as 12h, 30d or 4w; 0d: everything",
+        help="delete what was not used for so long, such as 12h, 30d or 4w; 0d: everything but "
+        "weights, some of which no program can fetch again",
     )
     older_than = parser.parse_args(arguments).delete
     try:
@@ -65,14 +66,16 @@ def main(arguments: Sequence[str]) -> None:
         if older_than is None:
             _show(cache, items)
         else:
-            _delete([item for item in items if item.used <= time.time() - older_than])
+            then = time.time() - older_than
+            made = [item for item in items if item.path.parent.name != "weights"]
+            _delete([item for item in made if item.used <= then])
     except (ConfigError, OSError) as error:
         sys.exit(f"fer_lit.cache: {error}")
 
 
 def cached_items(cache: Path) -> list[Item]:
     """Return what a cache holds, by kind, the largest of each kind first."""
-    folders = [folder for folder in sorted(cache.iterdir()) if folder.is_dir()]
+    folders = [folder for kind in _KINDS if (folder := cache / kind).is_dir()]
     paths = [path for folder in folders for path in folder.iterdir() if path.suffix != ".lock"]
     items = [_item(path) for path in paths]
     return sorted(items, key=lambda item: (item.path.parent.name, -item.size))
@@ -85,7 +88,7 @@ def _item(path: Path) -> Item:
     kind = path.parent.name
     return Item(
         path,
-        " of ".join(filter(None, [_KINDS.get(kind, kind), _contents(kind, path)])),
+        " of ".join(filter(None, [_KINDS[kind], _contents(kind, path)])),
         sum(_on_disk(state) for state in states),
         max(max(state.st_atime, state.st_mtime) for state in states),
     )

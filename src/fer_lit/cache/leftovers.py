@@ -10,22 +10,22 @@ from filelock import FileLock, Timeout
 from fer_lit.files import remove
 
 _DAY = 24 * 60 * 60  # seconds
-_ASIDE = re.compile(r"\.[0-9a-f]{16}\..+|.+\.partial")
-_LOCK = re.compile(r"\.?lock|.+\.lock")
+_LOCKS = ("features/*/lock", "faces/*.lock", "locks/*.lock")
+_ASIDE = ("*/.*", "*/*/.*", "faces/*.partial", "weights/*.partial")
+_HIDDEN = re.compile(r"\.[0-9a-f]{16}\..+")
+"""Of `files.aside_of`; others that are hidden are somebody else's, who shares the folder."""
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Remove what was written aside below a folder more than a day ago, and locks nobody holds."""
-    for path in folder.rglob("*"):
+def remove_leftovers(cache: Path) -> None:
+    """Remove what was written aside in a cache more than a day ago, and locks that nobody holds."""
+    aside = [path for pattern in _ASIDE for path in cache.glob(pattern)]
+    left = [path for path in aside if path.name[0] != "." or _HIDDEN.fullmatch(path.name)]
+    locks = (path for pattern in _LOCKS for path in cache.glob(pattern))
+    for path in (*left, *locks):
         with suppress(OSError):  # another process was faster
-            if _is_left(path) and path.lstat().st_mtime < time.time() - _DAY:
+            is_old = path.lstat().st_mtime < time.time() - _DAY
+            if is_old and (path in left or not is_held(path)):
                 remove(path)
-
-
-def _is_left(path: Path) -> bool:
-    if _LOCK.fullmatch(path.name):
-        return not is_held(path)
-    return _ASIDE.fullmatch(path.name) is not None
 
 
 def is_held(lock: Path) -> bool:

@@ -27,10 +27,11 @@ from fer_lit.stopping import exit_status, stop_in_good_order
 
 
 class Start(NamedTuple):
-    """The arguments for Hydra, and the folder that they name."""
+    """The arguments for Hydra, the folder that they name, and whether it was made for them."""
 
     arguments: list[str]
     folder: Path
+    claimed: bool = False
 
 
 def run(
@@ -55,14 +56,14 @@ def run(
     logging.raiseExceptions = False
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra passes errors on, instead of showing them itself
     stop_in_good_order()
-    folder = None
+    folder, claimed = None, False
     try:
         with errors_in_one_line(), initialize_config_dir(str(conf), version_base="1.3"):
             refuse_unreadable_text(f"the working folder {Path.cwd()}", str(Path.cwd()))
             flags = read_flags(sys.argv[1:])
             if starts(flags):
                 remove_leftovers(cache_folder())  # which may be read-only, as is said now
-                sys.argv[1:], folder = start([*["-m"] * flags.multirun, *flags.overrides])
+                sys.argv[1:], folder, claimed = start([*["-m"] * flags.multirun, *flags.overrides])
             elif flags.overrides:  # of what Hydra is to show
                 refuse_several_values(flags.overrides, "give one value, to show it")
                 compose_job(config, flags.overrides)
@@ -72,19 +73,23 @@ def run(
         sys.exit(1)
     except KeyboardInterrupt:
         sys.stderr.write("\nStopped. Finished runs and the features computed so far are kept.\n")
-        if folder:
-            stopped(folder)
+        _report(stopped, folder)
         sys.exit(exit_status())
     except Exception as error:
         if (reason := of_the_disk(error)) is None:
             raise
-        if folder:
-            with suppress(ConfigError, OSError):  # the summary may find no room either
-                stopped(folder)
+        _report(stopped, folder)
         sys.exit(f"{Path(sys.argv[0]).name}: {reason}")
     finally:
-        if folder:
+        if claimed:
             release(folder)
+
+
+def _report(stopped: Callable[[Path], None], folder: Path | None) -> None:
+    """Report on what there is, if that is readable, and if a full disk has room for a summary."""
+    if folder:
+        with suppress(ConfigError, OSError):
+            stopped(folder)
 
 
 def own_folder(config: str, arguments: Sequence[str]) -> Start:
@@ -114,7 +119,8 @@ def own_folder(config: str, arguments: Sequence[str]) -> Start:
             f"{option if named else 'output'}: {path} cannot be created ({error.strerror}); "
             "name a folder to write to"
         ) from error
-    return Start([*arguments, *([] if named else [f"{option}={quoted(path)}"])], path)
+    override = [] if named else [f"{option}={quoted(path)}"]
+    return Start([*arguments, *override], path, claimed=not named)
 
 
 @contextmanager

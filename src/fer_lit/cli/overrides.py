@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from fer_lit.errors import NOT_SHOWN, UNWRITABLE, ConfigError
-from fer_lit.limits import FOLDER, shown, suggestion
+from fer_lit.limits import FOLDER, name, shown, suggestion
 
 _MODEL = ("model", "model/head", "trainer")
 GROUPS = {
@@ -25,6 +25,7 @@ GROUPS = {
 _STUMBLES = (AssertionError, AttributeError, TypeError, ValueError)
 _HYDRAS = (HydraException, OmegaConfBaseException, *_STUMBLES)
 """What Hydra raises for what cannot be put together, not always on purpose."""
+_LOG_NAME = name("the log")
 _LISTED = "list the values, as in seed=0,1,2"
 _UNFIT = "the value does not fit; --cfg job shows those there are"
 
@@ -88,6 +89,8 @@ def _refuse_other_structure(config: str, overrides: Sequence[str]) -> None:
             raise ConfigError(f"{text}: options are written name=value, and none can be taken away")
         if option == "hydra.mode":
             raise ConfigError(f"{text}: write -m (--multirun) for several jobs, nothing for one")
+        if option == "hydra.job.name" and not _LOG_NAME[0](item.value()):
+            raise ConfigError(f"{text}: must be {_LOG_NAME[1]}")
         if option in GROUPS[config]:
             _require_choice(item)
         free = option.startswith(("trainer.", "hydra.", "hydra/"))

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,9 @@ from fer_lit.runs.plan import Plan, job_of, read_plan, write_plan
 from fer_lit.runs.reading import is_run, read_provenance, read_run, run_folders, run_number
 from fer_lit.runs.stored_config import read_config
 
-LAST = "checkpoints/last.ckpt"
+_LAST = "checkpoints/last.ckpt"
+_WHERE = ("output", "resume", "data.root", "data.source.root")
+"""Options of where things are, which may move."""
 _FOLDERS = "hydra.callbacks.report.folders"
 _SUBDIR = "hydra.sweep.subdir='${hydra:callbacks.report.folders.${hydra:job.num}}'"
 
@@ -92,6 +94,7 @@ def resume_sweep(
         jobs.append(known[run] if done else job)
         if run and not done:
             unfinished.append(run)
+    _refuse_busy(unfinished)
     _empty(unfinished)
     before = [job for job in recorded_sweep(folder).jobs if by_job.get(job) not in unfinished]
     write_plan(folder, Plan(plan.command, list(dict.fromkeys([*before, *jobs]))))
@@ -119,8 +122,10 @@ def run_arguments(folder: Path, cfg: DictConfig) -> list[str]:
             f"resume={folder}: the run has other options ({different}); leave the options out, or "
             "start a new run"
         )
-    if not _is_done(folder, options) and not (folder / LAST).is_file():
-        _empty([folder])
+    if not _is_done(folder, options):
+        _refuse_busy([folder])
+        if not (folder / _LAST).is_file():
+            _empty([folder])
     path = quoted(folder)
     return [f"hydra.run.dir={path}", f"resume={path}"]
 
@@ -160,9 +165,9 @@ def _stored_options(folder: Path) -> dict[str, Any] | None:
 
 
 def _options(cfg: DictConfig) -> dict[str, Any]:
-    """Return the options of a run by their whole names, but for where it runs."""
+    """Return the options of a run by their whole names, but for where things are."""
     flat = _flat(OmegaConf.to_container(upgraded(cfg)), "")
-    return {option: value for option, value in flat.items() if option not in ("output", "resume")}
+    return {option: value for option, value in flat.items() if option not in _WHERE}
 
 
 def _flat(options: Mapping[str, Any], prefix: str) -> dict[str, Any]:
@@ -200,12 +205,14 @@ def _is_done(folder: Path, options: Mapping[str, Any]) -> bool:
     return True
 
 
-def _empty(runs: Sequence[Path]) -> None:
+def _refuse_busy(runs: Sequence[Path]) -> None:
     for run in filter(is_busy, runs):
         raise ConfigError(f"resume: {run} is still being trained; wait for it, or stop it")
-    for run in runs:
-        for path in run.iterdir():
-            remove(path)
+
+
+def _empty(runs: Sequence[Path]) -> None:
+    for path in chain.from_iterable(run.iterdir() for run in runs):
+        remove(path)
 
 
 def _free_numbers(sweep: Path) -> Iterator[int]:

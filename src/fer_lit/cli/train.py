@@ -19,6 +19,7 @@ from fer_lit.cli.overrides import (
 from fer_lit.errors import ConfigError
 from fer_lit.networks.taps import old_form
 from fer_lit.options import check
+from fer_lit.runs.folder import release
 from fer_lit.runs.plan import Job, Plan, job_of, write_plan
 from fer_lit.runs.reading import is_run, run_folders
 from fer_lit.targets import build
@@ -42,7 +43,11 @@ def start(arguments: Sequence[str]) -> Start:
     command, _ = _checked(flags, overrides)
     begun = own_folder("config", command)
     if flags:
-        write_plan(begun.folder, Plan(command, _jobs(command)))
+        try:
+            write_plan(begun.folder, Plan(command, _jobs(command)))
+        except OSError:  # a full disk, on which nothing is begun
+            release(begun.folder)
+            raise
     return begun
 
 
@@ -58,8 +63,8 @@ def checked(arguments: Sequence[str]) -> list[str]:
 def _resumed_sweep(folder: Path, flags: Sequence[str], typed: Sequence[str]) -> Start:
     if typed and not flags:
         raise ConfigError(f"resume={folder}: is a sweep; add -m, or leave other options out")
-    recorded = resume.recorded_sweep(folder)
-    command, configs = _checked(*_separated([*flags, *typed] if typed else recorded.command))
+    arguments = [*flags, *typed] if typed else resume.recorded_sweep(folder).command
+    command, configs = _checked(*_separated(arguments), or_demo=False)
     template = subdir_template(_separated(command)[1])
     went_on = resume.resume_sweep(folder, Plan(command, _jobs(command)), configs, template)
     return Start([*command, *went_on], folder)
@@ -68,7 +73,7 @@ def _resumed_sweep(folder: Path, flags: Sequence[str], typed: Sequence[str]) -> 
 def _resumed_run(folder: Path, flags: Sequence[str], typed: Sequence[str]) -> Start:
     if flags:
         raise ConfigError(f"resume={folder}: is a single run; leave out -m")
-    command, (cfg,) = _checked([], typed or resume.recorded_run(folder))
+    command, (cfg,) = _checked([], typed or resume.recorded_run(folder), or_demo=False)
     return Start([*command, *resume.run_arguments(folder, cfg)], folder)
 
 
@@ -77,8 +82,10 @@ def _separated(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     return flags, [argument for argument in arguments if not argument.startswith("-")]
 
 
-def _checked(flags: Sequence[str], overrides: Sequence[str]) -> tuple[list[str], list[DictConfig]]:
-    """Return the arguments to run, and the configuration of each job."""
+def _checked(
+    flags: Sequence[str], overrides: Sequence[str], or_demo: bool = True
+) -> tuple[list[str], list[DictConfig]]:
+    """Return the arguments to run, or those of the demo, and the configuration of each job."""
     overrides = list(overrides)
     _refuse_single_taps(overrides)
     _refuse_common_folder(overrides)
@@ -87,6 +94,8 @@ def _checked(flags: Sequence[str], overrides: Sequence[str]) -> tuple[list[str],
     if swept:
         configs = _compose_jobs(swept + overrides, multirun=True)
     if not _have_faces(configs):
+        if not or_demo:
+            raise ConfigError("data.root: the photographs of these runs are not found; name them")
         parsed = zip(swept + overrides, parse(swept + overrides), strict=True)
         kept = [text for text, item in parsed if item.key_or_group not in _PHOTOGRAPHS_ONLY]
         overrides = ["experiment=demo", *kept]
