@@ -81,18 +81,19 @@ def test_a_train_line_runs(arguments, folder):
     assert "Next: python " in process.stdout
 
 
-def test_the_lines_that_resume_run(folder, tmp_path):
-    options = (*SMALL, "model.weights=null", f"data.root={folder / 'fer2013'}")
-    assert train(tmp_path, "-m", "occlusion=none,mouth", *options).returncode == 0
-    sweep = only(tmp_path, "outputs/sweeps/*").relative_to(tmp_path)
-    latest, more = RESUMED
-    for arguments in (latest, [*more, *options]):
-        given = [_here(argument, folder) for argument in arguments]
-        given = [re.sub("resume=outputs.*", f"resume={sweep}", one) for one in given]
-        process = train(tmp_path, *given)
+def test_the_lines_that_resume_run(folder):
+    options = ("occlusion=none", *SMALL, "model.weights=null", f"data.root={folder / 'fer2013'}")
+    assert train(folder, "-m", "output=resumed", *options).returncode == 0
+    sweep = only(folder, "resumed/sweeps/*").relative_to(folder)
+    latest, more = ([_here(argument, folder) for argument in line] for line in RESUMED)
+    assert more[:3] == ["-m", "occlusion=none,mouth", "seed=range(2)"]
+    assert more[3].startswith("resume=outputs/sweeps/")
+    more = ["-m", "seed=range(2)", f"resume={sweep}", "output=resumed", *options]
+    for arguments in ([*latest, "output=resumed"], more):
+        process = train(folder, *arguments)
         assert process.returncode == 0, process.stdout + process.stderr
-        assert "2 of " in process.stderr and "are taken as they are" in process.stderr
-    assert len(list((tmp_path / sweep).glob("*/manifest.json"))) == 4
+        assert "1 of " in process.stderr and "are taken as they are" in process.stderr
+    assert len(list((folder / sweep).glob("*/manifest.json"))) == 2
 
 
 @pytest.mark.parametrize("arguments", ANALYZE, ids=" ".join)

@@ -35,21 +35,29 @@ def draw_run(folder: Path, data: FaceDataModule, metrics: Mapping[str, Any]) -> 
 def draw_faces(data: FaceDataModule, title: str) -> Figure:
     """Draw training faces of each emotion: as they are, and as the first epoch sees them."""
     view = data.training_view(epoch=0)
-    rows, columns = len(data.faces.classes), 2 * FACES_PER_EMOTION
-    figure = Figure(figsize=(1.15 * columns, 1.15 * rows + 0.6), layout="constrained")
+    rows = [_sample(data, label, view)[:, 0] for label in range(len(data.faces.classes))]
+    columns, side = 2 * FACES_PER_EMOTION, rows[0].shape[-1]
+    gap = side // 16
+    # One picture: a panel for each face takes most of the time of a short run.
+    mosaic = np.full((len(rows), columns, side + gap, side + gap), 255, np.float32)
+    for row, faces in zip(mosaic, rows, strict=True):
+        row[: len(faces), :side, :side] = faces
+    figure = Figure(figsize=(1.15 * columns, 1.15 * len(rows) + 0.6), layout="constrained")
     figure.suptitle(f"Faces as the network sees them: {title}", fontsize=11)
-    axes = figure.subplots(rows, columns, squeeze=False)
-    for label, emotion in enumerate(data.faces.classes):
-        for axis, face in zip(axes[label], _sample(data, label, view), strict=False):
-            axis.imshow(face[0], cmap="gray", vmin=0, vmax=255)
-        axes[label, 0].set_ylabel(emotion)
-    for axis in axes.flat:
-        axis.set(xticks=[], yticks=[], frame_on=False)
-    both = "in training and validation"
-    axes[0, 0].set_title("in validation" if view else both, loc="left", fontsize=9)
+    axis = figure.subplots()
+    axis.imshow(np.vstack([np.hstack(row) for row in mosaic]), cmap="gray", vmin=0, vmax=255)
+    centres = np.arange(len(rows)) * (side + gap) + side / 2
+    axis.set_yticks(centres, data.faces.classes, rotation=90, va="center")
+    axis.set(xticks=[], frame_on=False)
+    axis.tick_params(length=0)
+    axis.set_title(
+        "in validation" if view else "in training and validation", loc="left", fontsize=9
+    )
     if view:
-        second = axes[0, FACES_PER_EMOTION]
-        second.set_title(f"the same in training (view {view})", loc="left", fontsize=9)
+        place = (FACES_PER_EMOTION / columns, 1.0)
+        text = f"the same in training (view {view})"
+        above = {"textcoords": "offset points", "xytext": (0, 6), "fontsize": 9}
+        axis.annotate(text, place, xycoords="axes fraction", **above)
     return figure
 
 
