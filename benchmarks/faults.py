@@ -25,6 +25,7 @@ from workers import WorkerError
 ANALYZE = TRAIN.with_name("analyze.py")
 JOBS = ("-m", "occlusion=none,mouth")
 RESULTS = ("metrics.json", "metrics.csv", "predictions.csv", "config.yaml")
+STARTING = "importing, decoding or preparing"
 DISKS = ("100k", "400k", "1m", "2m")  # sizes of what is too small
 
 
@@ -127,7 +128,7 @@ def killed(bench: Bench, trials: int) -> list[Row]:
     """Kill a sweep with SIGKILL at random moments, and resume it."""
     stages = {
         stage: Row(f"SIGKILL while {stage}")
-        for stage in ("decoding or starting", "filling the bank", "training", "between jobs")
+        for stage in (STARTING, "filling the bank", "training", "between jobs or ending")
     }
     for _ in range(trials * len(stages)):
         with bench.program() as program:
@@ -260,10 +261,10 @@ def _stage(program: Program) -> str:
     """Return what a program that was killed was doing."""
     runs = sorted(program.sweeps[0].glob("*/provenance.json"), key=lambda p: p.stat().st_mtime)
     if not runs or "data_fingerprint" not in json.loads(runs[-1].read_text(encoding="utf-8")):
-        return "decoding or starting" if len(runs) < 2 else "between jobs"
+        return STARTING if len(runs) < 2 else "between jobs or ending"
     run = runs[-1].parent
     if (run / "manifest.json").exists():
-        return "between jobs"
+        return "between jobs or ending"
     return "training" if (run / "checkpoints").exists() else "filling the bank"
 
 
@@ -274,7 +275,7 @@ def _resumed(program: Program, bench: Bench) -> tuple[bool, bool, int]:
         return process.wait() == 0, _results(program.sweeps[-1]) == _results(bench.reference), 0
     (folder,) = program.sweeps
     finished = {path: path.stat().st_mtime_ns for path in folder.glob("*/manifest.json")}
-    code = program.start("resume=latest").wait()
+    code = _start(program, TRAIN, program.cache, "resume=latest").wait()
     lost = sum(path.stat().st_mtime_ns != then for path, then in finished.items())
     well = code == 0 and not _has_traceback(program)
     return well, _results(folder) == _results(bench.reference), lost
@@ -295,11 +296,19 @@ def _has_traceback(program: Program) -> bool:
 
 
 def _start_analysis(program: Program, sweep: Path, cache: Path) -> subprocess.Popen:
-    command = [sys.executable, str(ANALYZE), f"sweep={sweep}", "samples=20", "logger=csv"]
+    return _start(program, ANALYZE, cache, f"sweep={sweep}", "samples=20", "logger=csv")
+
+
+def _start(program: Program, script: Path, cache: Path, *arguments: str) -> subprocess.Popen:
+    """Start a script with nothing but these arguments."""
     variables = os.environ | {"FER_LIT_CACHE": str(cache)}
     with (program.folder / "program.log").open("w") as log:
         return subprocess.Popen(
-            command, cwd=program.folder, env=variables, stdout=log, stderr=subprocess.STDOUT
+            [sys.executable, str(script), *arguments],
+            cwd=program.folder,
+            env=variables,
+            stdout=log,
+            stderr=subprocess.STDOUT,
         )
 
 

@@ -183,16 +183,3 @@ def test_an_analysis_of_damaged_runs_alone_is_one_line(original, sweep, tmp_path
     (line,) = done.stderr.splitlines()
     assert "predictions.csv: not as the run wrote it" in line
     assert not (tmp_path / "outputs").exists()
-
-
-def test_the_report_names_what_was_left_out(undisturbed, sweep, tmp_path):
-    damage.flipped(sweep / "1_mouth_seed0" / "predictions.csv")
-    done = warm.analyze(
-        tmp_path, f"sweep={sweep}", "logger=csv", "samples=4",
-        FER_LIT_CACHE=str(undisturbed / "cache"),
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    found = json.loads(only(tmp_path, "outputs/analysis/*/results.json").read_text())
-    assert [row["condition"] for row in found["tables"]["accuracy"]] == ["none"]
-    report = only(tmp_path, "outputs/analysis/*/report.html").read_text(encoding="utf-8")
-    assert "predictions.csv: not as the run wrote it" in report

@@ -112,17 +112,17 @@ runpy.run_path({root!r} + "/train.py", run_name="__main__")
 """
 
 
-@pytest.mark.parametrize("moment", ["0_*/checkpoints/last.ckpt", "1_*/provenance.json"])
-def test_a_killed_sweep_is_resumed_and_equals_an_undisturbed_one(moment, whole, tmp_path):
+def test_a_killed_sweep_is_resumed_and_equals_an_undisturbed_one(whole, tmp_path):
+    """At random moments: `benchmark.py faults`."""
     running = warm.Running(ROOT / "train.py", tmp_path, *SWEEP)
-    wait_for(tmp_path, f"outputs/sweeps/*/{moment}", running)
+    wait_for(tmp_path, "outputs/sweeps/*/1_*/provenance.json", running)
     os.kill(running.pid, signal.SIGKILL)
     assert running.finished().returncode == -signal.SIGKILL
     sweep = only(tmp_path, "outputs/sweeps/*")
     finished = {path.parent: path.stat().st_mtime_ns for path in sweep.glob("*/manifest.json")}
     done = warm.train(tmp_path, "resume=latest")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"{len(finished)} of 2 jobs are finished and are taken as they are" in done.stderr
+    assert "1 of 2 jobs are finished and are taken as they are" in done.stderr
     assert results(sweep) == results(whole)
     assert without_seconds(sweep) == without_seconds(whole)
     again = {path.parent: path.stat().st_mtime_ns for path in sweep.glob("*/manifest.json")}
