@@ -26,7 +26,7 @@ ANALYZE = TRAIN.with_name("analyze.py")
 JOBS = ("-m", "occlusion=none,mouth")
 RESULTS = ("metrics.json", "metrics.csv", "predictions.csv", "config.yaml")
 STARTING = "importing, decoding or preparing"
-DISKS = ("100k", "400k", "1m", "2m")  # sizes of what is too small
+DISKS = ("100k", "400k", "1m")  # sizes of what is too small
 
 
 @dataclass
@@ -228,7 +228,6 @@ def sweep(bench: Bench, jobs: int) -> list[Row]:
         half = f"{jobs // 2}_*/config.yaml"
         while not any(program.sweeps[0].glob(half)) and process.poll() is None:
             time.sleep(0.02)
-        time.sleep(bench.random.uniform(0, bench.seconds / 4))
         process.kill()
         process.wait()
         finished = len(list(program.sweeps[0].glob("*/manifest.json")))
