@@ -208,6 +208,7 @@ def _copy(sweep: Path, to: Path) -> None:
         (["-m", "resume=run"], "resume=run: is a single run; leave out -m"),
         (["resume=run", "model.lr=1", *DEMO], "resume=run: the run has other options (model.lr"),
         (["resume=run"], "resume: run is still being trained; wait for it, or stop it"),
+        (["resume=unreadable"], "unreadable/provenance.json: not readable as JSON"),
     ],
 )
 def test_what_cannot_be_resumed_is_one_line(arguments, message, tmp_path, monkeypatch):
@@ -220,6 +221,8 @@ def test_what_cannot_be_resumed_is_one_line(arguments, message, tmp_path, monkey
     OmegaConf.resolve(cfg)
     for folder in ("sweep/0", "run"):
         RunFolder(Path(folder)).start(cfg, DEMO)
+    Path("unreadable").mkdir()
+    Path("unreadable/provenance.json").write_text("{")
     with (
         RunFolder(Path("run")).alone(),
         initialize_config_dir(str(CONF), version_base="1.3"),

@@ -14,6 +14,7 @@ from fer_lit.files import remove
 from fer_lit.runs.earlier import upgraded
 from fer_lit.runs.folder import is_busy
 from fer_lit.runs.manifest import check_manifest
+from fer_lit.runs.plan import NAME as PLAN
 from fer_lit.runs.plan import Plan, job_of, read_plan, write_plan
 from fer_lit.runs.reading import is_run, read_provenance, read_run, run_folders, run_number
 from fer_lit.runs.stored_config import read_config
@@ -131,8 +132,12 @@ def run_arguments(folder: Path, cfg: DictConfig) -> list[str]:
 
 
 def recorded_run(folder: Path) -> list[str]:
-    """Return the overrides that a run was started with."""
-    return list(_overrides(folder))
+    """Return the overrides that a run was started with.
+
+    Raises:
+        ConfigError: they cannot be read.
+    """
+    return list(read_provenance(folder).get("overrides", ()))
 
 
 def _latest(output: Path, multirun: bool) -> Path:
@@ -146,7 +151,7 @@ def _latest(output: Path, multirun: bool) -> Path:
 
 
 def _is_sweep(folder: Path) -> bool:
-    return (folder / "sweep.json").is_file() or bool(run_folders(folder))
+    return (folder / PLAN).is_file() or bool(run_folders(folder))
 
 
 def _overrides(folder: Path) -> Sequence[str]:
