@@ -20,14 +20,10 @@ from contenders import TAP, finish
 from program import Program
 from pytorch_grad_cam import GradCAM
 from pytorch_grad_cam.utils.image import scale_cam_image
-from pytorch_grad_cam.utils.model_targets import (
-    ClassifierOutputSoftmaxTarget,
-    ClassifierOutputTarget,
-)
 from tables import environment, markdown_table
 from torch import nn
 
-from fer_lit.analysis.cam import MapSettings, map_faces, trunk
+from fer_lit.analysis.cam import SCORES, MapSettings, map_faces, trunk
 from fer_lit.analysis.maps import map_photographs
 from fer_lit.analysis.networks import gather
 from fer_lit.analysis.selection import select_runs
@@ -38,7 +34,6 @@ from fer_lit.precision import choose_device
 
 HELD_OUT = 0.3
 """Share of the faces that a head has not trained on: the maps that it makes are of these."""
-_TARGETS = {"logit": ClassifierOutputTarget, "probability": ClassifierOutputSoftmaxTarget}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -74,9 +69,7 @@ def run(arguments: argparse.Namespace) -> None:
         measure()  # compiles
     rounds = [{name: measure() for name, measure in timed.items()} for _ in range(arguments.rounds)]
     rows = [_row(name, [each[name] for each in rounds], rounds) for name in timed]
-    errors = ", ".join(
-        f"{score} {one.error(arguments.plain_faces, score):.1e}" for score in _TARGETS
-    )
+    errors = ", ".join(f"{score} {one.error(arguments.plain_faces, score):.1e}" for score in SCORES)
     sys.stdout.write(
         f"{markdown_table(rows)}\n\nRelative error against pytorch-grad-cam in float32: {errors}\n"
         f"{environment()}\n"
@@ -149,7 +142,7 @@ class _Explained:
             Seconds per face, and the maps: float32, (count, S, S).
         """
         engine = GradCAM(self._whole, [self._network.reader.backbone.blocks[TAP]])
-        targets = [_TARGETS[score](int(label)) for label in self._faces.labels[:count]]
+        targets = [SCORES[score](int(label)) for label in self._faces.labels[:count]]
         found = []
         views = self._network.views(self._faces.pixels[:count])
         pixels = views(torch.arange(count, device=self._device), 0)

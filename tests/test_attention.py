@@ -7,10 +7,7 @@ import torch
 from helpers.backbones import build_backbone, linear_head, mlp_head
 from omegaconf import OmegaConf
 from pytorch_grad_cam.utils.image import scale_cam_image
-from pytorch_grad_cam.utils.model_targets import (
-    ClassifierOutputSoftmaxTarget,
-    ClassifierOutputTarget,
-)
+from pytorch_grad_cam.utils.model_targets import ClassifierOutputSoftmaxTarget
 from torch import nn
 
 from fer_lit.analysis.cam import MapMaker, MapSettings, trunk
@@ -68,6 +65,10 @@ class Whole(nn.Module):
         return self.head({tap: pool(read[tap], grid) for tap, grid in taps.items()})
 
 
+def above_average(label):
+    return lambda logits: logits[label] - logits.sum() / len(logits)
+
+
 @pytest.fixture(scope="module", params=["googlenet", "googlenet_caffe"])
 def several_taps(request):
     return network(request.param, SEVERAL)
@@ -81,7 +82,7 @@ def test_maps_are_those_of_pytorch_grad_cam_through_the_whole_network(
 ):
     labels = torch.tensor([0, 2, 1, 1])
     found = maps(several_taps, MapSettings(layer, method, "label", score), labels)
-    target = {"logit": ClassifierOutputTarget, "probability": ClassifierOutputSoftmaxTarget}[score]
+    target = {"logit": above_average, "probability": ClassifierOutputSoftmaxTarget}[score]
     plain = getattr(pytorch_grad_cam, METHODS[method])(
         Whole(several_taps), [several_taps.reader.backbone.blocks[layer]]
     )
@@ -116,14 +117,37 @@ def looking_at_brightness(*weights) -> TrainedNetwork:
 
 
 def test_a_map_that_is_known_exactly():
-    trained = looking_at_brightness(2.0, -1.0, 0.5)
+    trained = looking_at_brightness(2.0, -1.0, 0.8)  # 0.6 on average
     settings = MapSettings("conv1", "gradcam", "label", "logit")
     found = maps(trained, settings, torch.tensor([0, 1, 2]), count=3)
     brightness = pixels(3, 32)[:, 0, ::2, ::2].numpy()
     cells = 16 * 16
-    np.testing.assert_allclose(found[0], 2 / cells * brightness[0], rtol=1e-5)
+    np.testing.assert_allclose(found[0], 1.4 / cells * brightness[0], rtol=1e-5)
     assert not found[1].any()  # a negative weight, and the ReLU
-    np.testing.assert_allclose(found[2], 0.5 / cells * brightness[2], rtol=1e-5)
+    np.testing.assert_allclose(found[2], 0.2 / cells * brightness[2], rtol=1e-5)
+
+
+@pytest.mark.parametrize("hidden", [None, 8])
+@pytest.mark.parametrize("method", METHODS)
+def test_what_all_emotions_share_in_the_last_layer_moves_no_map(method, hidden):
+    """Nor does it move a probability, so that no label ever teaches it."""
+    trained = network(taps={"inception3a": 1})
+    if hidden:
+        trained = trained.with_head(mlp_head(256, 3, dropout=0.0, hidden=hidden))
+    read = trained.features(pixels()[:, 0].to(torch.uint8).numpy())
+    last = [module for module in trained.head.modules() if isinstance(module, nn.Linear)][-1]
+    before = maps(trained, of_labels("inception3a", method), torch.tensor([0, 1, 2, 0]))
+    logits, probabilities = trained.head(read), trained.probabilities(read)
+    last.weight += 5 * torch.randn(last.weight.shape[1], generator=torch.manual_seed(2))
+    assert (trained.head(read) - logits).abs().min() > 0.1
+    torch.testing.assert_close(trained.probabilities(read), probabilities, rtol=0, atol=1e-4)
+    after = maps(trained, of_labels("inception3a", method), torch.tensor([0, 1, 2, 0]))
+    assert before.max() > 0
+    np.testing.assert_allclose(after, before, rtol=0, atol=1e-3 * before.max())
+
+
+def of_labels(layer, method="gradcam", score="logit"):
+    return MapSettings(layer, method, "label", score)
 
 
 def test_a_probability_is_differentiated_through_the_softmax():
@@ -138,7 +162,7 @@ def test_a_probability_is_differentiated_through_the_softmax():
 
 
 def test_the_predicted_emotion_is_explained_if_asked():
-    trained = looking_at_brightness(-1.0, 2.0, 0.5)  # emotion 1 for every face
+    trained = looking_at_brightness(-1.0, 2.0, 0.0)  # emotion 1 for every face
     of_label = maps(
         trained, MapSettings("conv1", "gradcam", "label", "logit"), torch.tensor([0, 1]), 2
     )

@@ -355,7 +355,7 @@ def grad_cam(network, pixels, labels) -> np.ndarray:
     activation = network.reader.backbone(pixels, ["conv3"])["conv3"].requires_grad_()
     later = network.reader.backbone.resume("conv3", activation, ["inception3b"])["inception3b"]
     logits = network.head({"inception3b": pool(later, 1)})
-    chosen = logits.gather(1, labels[:, None]).sum()
+    chosen = (logits.gather(1, labels[:, None]) - logits.mean(dim=1, keepdim=True)).sum()
     (gradient,) = torch.autograd.grad(chosen, activation)
     return (gradient.mean((2, 3), keepdim=True) * activation).sum(1).relu().detach().numpy()
 

@@ -14,10 +14,7 @@ import numpy as np
 import pytorch_grad_cam
 import torch
 from pytorch_grad_cam.base_cam import BaseCAM
-from pytorch_grad_cam.utils.model_targets import (
-    ClassifierOutputSoftmaxTarget,
-    ClassifierOutputTarget,
-)
+from pytorch_grad_cam.utils.model_targets import ClassifierOutputSoftmaxTarget
 from torch import Tensor, nn
 
 from fer_lit.analysis.networks import TrainedNetwork
@@ -26,7 +23,24 @@ from fer_lit.feature_bank.compilation import fastest
 from fer_lit.networks.backbone import pool
 from fer_lit.networks.reader import FrozenReader
 
-_SCORES = {"logit": ClassifierOutputTarget, "probability": ClassifierOutputSoftmaxTarget}
+
+class CentredLogit:
+    """The target `logit` of pytorch-grad-cam: an emotion's logit minus the mean over the emotions.
+
+    Softmax ignores what the rows of the last layer share, so that no label ever moves it and it
+    stays about as it was drawn; subtracting the mean takes it out and changes no prediction.
+    """
+
+    def __init__(self, emotion: int):
+        self._emotion = emotion
+
+    def __call__(self, logits: Tensor) -> Tensor:
+        """Return the score of one face, a scalar, for its logits, (classes,)."""
+        return logits[self._emotion] - logits.mean()
+
+
+SCORES = {"logit": CentredLogit, "probability": ClassifierOutputSoftmaxTarget}
+"""What is differentiated: targets of pytorch-grad-cam, made of an emotion's number."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +51,7 @@ class MapSettings:
         layer: block whose output is mapped.
         method: a key of `METHODS`.
         target: `label` or `predicted`: the emotion that a map explains.
-        score: `logit` or `probability`: what is differentiated.
+        score: a key of `SCORES`: what is differentiated.
     """
 
     layer: str
@@ -71,7 +85,7 @@ class MapMaker:
         self._after.before = tapped
         activation = tapped[self._settings.layer].detach().requires_grad_()
         explained = self._explained(tapped, labels).tolist()
-        targets = [_SCORES[self._settings.score](emotion) for emotion in explained]
+        targets = [SCORES[self._settings.score](emotion) for emotion in explained]
         maps = self._engine(activation, targets)
         if len(maps) != len(labels):  # pytorch-grad-cam swallows some errors
             raise RuntimeError(f"pytorch-grad-cam made {len(maps)} maps of {len(labels)} faces")
