@@ -4,32 +4,25 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
+from helpers.maps import even
 
-from fer_lit.analysis.averages import MappedPhotographs, average_maps, enlarge, scale
+from fer_lit.analysis.averages import MappedPhotographs, average_maps
 from fer_lit.analysis.chapter import records
 from fer_lit.analysis.chapters.changes import change_table
 from fer_lit.analysis.chapters.shares import profile_table, share_table
+from fer_lit.analysis.enlargement import enlarge, scale
 from fer_lit.paper import CONDITIONS
 
 FLAT = np.ones((2, 2))
 LEFT = np.array([[4.0, 0], [4, 0]])
 
 
-def test_enlarging_is_torchs_bilinear_interpolation():
-    maps = np.random.default_rng(0).random((3, 7, 7))
-    wanted = torch.nn.functional.interpolate(
-        torch.from_numpy(maps)[None], (48, 48), mode="bilinear", align_corners=False
-    )[0]
-    np.testing.assert_allclose(enlarge(maps), wanted, rtol=1e-12)
-
-
 def test_scalings():
-    scaled = scale(np.stack([LEFT + 1, FLAT, np.zeros((2, 2))]))
+    scaled = scale(np.stack([LEFT + 1, FLAT, np.zeros((2, 2))]), even(2))
     np.testing.assert_array_equal(scaled["scaled"][0], LEFT / 4)
     assert not scaled["scaled"][1:].any()
     np.testing.assert_array_equal(scaled["raw"][0], LEFT + 1)
-    np.testing.assert_allclose(enlarge(scaled["mass"][:2]).sum(axis=(1, 2)), 1)
+    np.testing.assert_allclose(enlarge(scaled["mass"][:2], even(2)).sum(axis=(1, 2)), 1)
     assert np.isnan(scaled["mass"][2]).all()
 
 
@@ -37,7 +30,7 @@ def test_photographs_count_once_whatever_the_number_of_checkpoints():
     nothing = np.full((2, 2), np.nan)
     raw = np.array([[FLAT, 3 * FLAT, 2 * FLAT], [3 * FLAT, nothing, nothing]])
     labels = np.array([0, 0, 1])
-    found = average_maps({"none": raw}, np.arange(3), labels, ["happy", "sad"]).attention
+    found = averaged({"none": raw}, labels, ["happy", "sad"]).attention
     np.testing.assert_allclose(found.mean["raw"][0, 0], (2 + 3) / 2 * FLAT)
     np.testing.assert_allclose(found.mean["raw"][1, 0], 2 * FLAT)
     np.testing.assert_allclose(found.sd_photographs["raw"][0, 0], np.sqrt(0.5) * FLAT)
@@ -51,7 +44,7 @@ def test_photographs_count_once_whatever_the_number_of_checkpoints():
 
 
 def test_emotions_without_photographs_are_unknown():
-    found = average_maps({"none": LEFT[None, None]}, np.arange(1), np.array([1]), ["sad", "happy"])
+    found = averaged({"none": LEFT[None, None]}, [1], ["sad", "happy"])
     assert np.isnan(found.attention.mean["raw"][0]).all()
     assert np.isnan(found.attention.zero_share[0, 0])
     assert found.attention.photographs[:, 0].tolist() == [0, 1]
@@ -61,7 +54,7 @@ def test_maps_of_zeros_have_no_mass_but_count():
     found = mapped(np.stack([LEFT, 0 * LEFT]))
     assert np.isnan(found.rows[0, 1]).all()
     np.testing.assert_allclose(found.attention.mean["scaled"][0, 0], LEFT / 8)
-    np.testing.assert_allclose(enlarge(found.attention.mean["mass"][0, 0]).sum(), 1)
+    np.testing.assert_allclose(found.attention.enlarged("mass")[0, 0].sum(), 1)
     assert found.attention.photographs.tolist() == [[2]]
     assert found.attention.zero_share.tolist() == [[0.5]]
 
@@ -80,7 +73,13 @@ def test_saved_averages_are_whole(tmp_path):
 def mapped(*conditions, labels=(0, 0)) -> MappedPhotographs:
     """Photographs of happy people, whose maps, (P, h, h), are given for `none`, `eyes`, …"""
     maps = {name: own[None] for name, own in zip(CONDITIONS, conditions, strict=False)}
-    return average_maps(maps, np.arange(len(labels)), np.array(labels), ["happy"])
+    return averaged(maps, labels, ["happy"])
+
+
+def averaged(maps, labels, emotions) -> MappedPhotographs:
+    """Photographs whose maps, of cells that tile the face, are given by condition."""
+    centres = {name: even(own.shape[-1]) for name, own in maps.items()}
+    return average_maps(maps, centres, np.arange(len(labels)), np.array(labels), emotions)
 
 
 def band(first, last):

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from helpers.maps import even
 
 from fer_lit.analysis.averages import MappedPhotographs, average_maps
 from fer_lit.analysis.chapters.changes import paper_findings
@@ -27,7 +28,8 @@ def looking_at(**where: str) -> MappedPhotographs:
         rows = ROWS.get(band, slice(0, 48))
         condition[:, rows] = 1 / (rows.stop - rows.start)
     maps = dict.fromkeys(where, np.ones((1, 10, 2, 2)))
-    mapped = average_maps(maps, np.arange(10), np.zeros(10, dtype=int), ["happy"])
+    centres = dict.fromkeys(where, even(2))
+    mapped = average_maps(maps, centres, np.arange(10), np.zeros(10, dtype=int), ["happy"])
     of_networks = tuple(condition[:1, None] for condition in shares)
     return replace(mapped, rows=shares, checkpoint_rows=of_networks)
 

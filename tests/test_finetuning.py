@@ -11,10 +11,10 @@ from helpers.warm import train
 from safetensors.torch import save_file
 from torch import nn
 
-from fer_lit.analysis.averages import row_shares, scale
 from fer_lit.analysis.cam import MapSettings
 from fer_lit.analysis.chapter import records
 from fer_lit.analysis.chapters.transfer import transfer_table
+from fer_lit.analysis.enlargement import row_shares, scale
 from fer_lit.analysis.maps import map_photographs
 from fer_lit.analysis.networks import gather
 from fer_lit.analysis.selection import select_runs
@@ -370,4 +370,6 @@ def test_maps_of_a_fine_tuned_network_are_those_of_its_own_blocks(networks):
         views = network.views(occlude(networks.faces.pixels, occlusion))
         wanted = grad_cam(network, views(torch.from_numpy(faces), 0), labels)
         assert wanted.max() > 0
-        np.testing.assert_allclose(rows, row_shares(scale(wanted)["mass"]), rtol=1e-3)
+        centres = network.centres("conv3")
+        shares = row_shares(scale(wanted, centres)["mass"], centres)
+        np.testing.assert_allclose(rows, shares, rtol=1e-3)

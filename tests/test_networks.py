@@ -11,8 +11,8 @@ from torch import nn
 from torchvision.models import GoogLeNet_Weights
 from torchvision.models import googlenet as torchvision_googlenet
 
-from fer_lit.networks.architecture import cell_centres, map_side
-from fer_lit.networks.backbone import Backbone, pool
+from fer_lit.networks.architecture import map_side
+from fer_lit.networks.backbone import Backbone, moving_layers, pool
 from fer_lit.networks.caffe_layers import LocalResponseNorm
 from fer_lit.networks.googlenet import CHANNELS
 from fer_lit.networks.preprocessing import CaffePreprocessing, TorchvisionPreprocessing
@@ -225,9 +225,16 @@ def test_a_backbone_needs_all_blocks_in_order(backbone):
     ],
 )
 def test_the_centres_of_the_cells_are_known(network, block, first, step):
-    centres = cell_centres(NETWORKS[network], block, 224)
+    centres = build_backbone(network, None).centres(block, 224)
     assert len(centres) == map_side(NETWORKS[network], block, 224)
     assert centres[:2] == [first, first + step]
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_what_is_known_before_a_network_is_built_is_true_of_it(network):
+    backbone = build_backbone(network, None)
+    for name, block in backbone.blocks.items():
+        assert moving_layers(block) == list(NETWORKS[network].layers(name)), name
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -240,5 +247,5 @@ def test_a_cell_answers_to_pixels_around_its_centre(network):
     activation[:, :, 4, 4].sum().backward()
     weight = pixels.grad.abs().sum(dim=(0, 1, 2))
     middle = float((weight * (torch.arange(160) + 0.5)).sum() / weight.sum())
-    centre = cell_centres(backbone.architecture, "inception4a", 160)[4]
+    centre = backbone.centres("inception4a", 160)[4]
     assert abs(middle - centre) < 4  # a quarter of a cell

@@ -4,50 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from fer_lit.faces.face_set import SIZE
+from fer_lit.analysis.enlargement import SCALINGS, Centres, enlarge, row_shares, scale
 from fer_lit.files import replacing
-
-SCALINGS = ("scaled", "raw", "mass")
-"""What an average is of: maps scaled to 0–1 each (the paper's), maps as they are after the ReLU,
-and maps scaled so that, enlarged to a face, they sum to 1. All-zero maps have no mass and are left
-out of the last."""
-
-
-@lru_cache(maxsize=4)
-def enlargement(side: int) -> np.ndarray:
-    """Return linear interpolation from `side` cells to 48 pixels along one axis, (48, side).
-
-    A map m becomes `e @ m @ e.T`, which is what `torch.nn.functional.interpolate` (bilinear) gives.
-    """
-    cells = torch.eye(side, dtype=torch.float64).unsqueeze(1)
-    rows = torch.nn.functional.interpolate(cells, SIZE, mode="linear", align_corners=False)
-    return rows[:, 0].T.numpy()
-
-
-def enlarge(maps: np.ndarray) -> np.ndarray:
-    """Return maps of (..., h, h) as (..., 48, 48)."""
-    matrix = enlargement(maps.shape[-1])
-    return matrix @ maps @ matrix.T
-
-
-def scale(raw: np.ndarray) -> dict[str, np.ndarray]:
-    """Return maps of 0 or more, (..., h, h), in each of the `SCALINGS`.
-
-    An all-zero map stays so, but its mass, which there is none of, is NaN.
-    """
-    lowest = raw.min(axis=(-2, -1), keepdims=True)
-    span = raw.max(axis=(-2, -1), keepdims=True) - lowest
-    column = enlargement(raw.shape[-1]).sum(axis=0)
-    total = (raw * np.outer(column, column)).sum(axis=(-2, -1), keepdims=True)
-    with np.errstate(invalid="ignore"):  # 0 / 0
-        scaled, mass = (raw - lowest) / span, raw / total
-    return {"scaled": np.where(span == 0, 0, scaled), "raw": raw, "mass": mass}
 
 
 @dataclass(frozen=True)
@@ -65,6 +28,7 @@ class Attention:
         photographs: int64, (E, C).
         pairs: int64, (E, C): pairs of a photograph and a checkpoint that did not train on it.
         zero_share: float64, (E, C): share of the pairs whose map is zero everywhere.
+        centres: float64, (C, h): where the cells lie (see `enlargement.Centres`).
     """
 
     emotions: tuple[str, ...]
@@ -75,6 +39,12 @@ class Attention:
     photographs: np.ndarray
     pairs: np.ndarray
     zero_share: np.ndarray
+    centres: np.ndarray
+
+    def enlarged(self, scaling: str) -> np.ndarray:
+        """Return the `mean` of a scaling on the face, (E, C, 48, 48)."""
+        columns = zip(self.mean[scaling].swapaxes(0, 1), self.centres, strict=True)
+        return np.stack([enlarge(maps, centres) for maps, centres in columns], axis=1)
 
     def save(self, path: Path) -> None:
         """Write an `.npz` file, where `mean` is one array per scaling: `mean_scaled` and so on."""
@@ -111,21 +81,27 @@ class MappedPhotographs:
 
 
 def average_maps(
-    maps: Mapping[str, np.ndarray], indices: np.ndarray, labels: np.ndarray, emotions: Sequence[str]
+    maps: Mapping[str, np.ndarray],
+    centres: Mapping[str, Centres],
+    indices: np.ndarray,
+    labels: np.ndarray,
+    emotions: Sequence[str],
 ) -> MappedPhotographs:
     """Average the maps of P photographs over checkpoints, and by emotion.
 
     Args:
         maps: by condition, 0 or more, (checkpoints, P, h, h); NaN where a checkpoint has trained on
             the photograph.
+        centres: by condition, h places each.
         indices: int64, (P,), ascending: which faces the photographs are.
         labels: int64, (P,).
         emotions: E names.
     """
     parts = [labels == label for label in range(len(emotions))]
     averages, rows, checkpoint_rows = [], [], []
-    for own in maps.values():
-        scaled = scale(own.astype(float))
+    for condition, own in maps.items():
+        places = centres[condition]
+        scaled = scale(own.astype(float), places)
         photographs = {scaling: mean_known(one, axis=0) for scaling, one in scaled.items()}
         checkpoints = {scaling: _of_checkpoints(one, parts) for scaling, one in scaled.items()}
         averages.append(
@@ -135,8 +111,8 @@ def average_maps(
                 "sd_checkpoints": {name: _deviation(one) for name, one in checkpoints.items()},
             }
         )
-        rows.append(row_shares(photographs["mass"]))
-        checkpoint_rows.append(row_shares(checkpoints["mass"]))
+        rows.append(row_shares(photographs["mass"], places))
+        checkpoint_rows.append(row_shares(checkpoints["mass"], places))
     by_scaling = {
         name: {
             scaling: np.stack([average[name][scaling] for average in averages], axis=1)
@@ -146,7 +122,8 @@ def average_maps(
     }
     counts = np.stack([_counts(own, parts) for own in maps.values()], axis=2)
     whole = (counts[0].astype(int), counts[1].astype(int), counts[2])
-    attention = Attention(tuple(emotions), tuple(maps), *by_scaling.values(), *whole)
+    places = np.array([centres[condition] for condition in maps])
+    attention = Attention(tuple(emotions), tuple(maps), *by_scaling.values(), *whole, places)
     return MappedPhotographs(indices, labels, np.stack(rows), tuple(checkpoint_rows), attention)
 
 
@@ -173,12 +150,6 @@ def _counts(maps: np.ndarray, parts: Sequence[np.ndarray]) -> np.ndarray:
     return np.array(
         [(own.any(axis=0).sum(), own.sum(), mean_known(none[own], 0)) for own, none in of_emotions]
     ).T
-
-
-def row_shares(mass: np.ndarray) -> np.ndarray:
-    """Return how much of each map's mass, (…, h, h), lies in each row of the face, (…, 48)."""
-    matrix = enlargement(mass.shape[-1])
-    return mass @ matrix.sum(axis=0) @ matrix.T
 
 
 def mean_known(values: np.ndarray, axis: int) -> np.ndarray:

@@ -159,7 +159,7 @@ def map_photographs(
         indices: int64, (P,), ascending: the photographs (see `choose_photographs`).
         settings: how maps are made.
     """
-    faces, maps = networks.faces, {}
+    faces, maps, centres = networks.faces, {}, {}
     passes = len(indices) * len(networks.conditions)
     with image_progress("Mapping attention", passes) as advance, large_blocks_kept():
         for label in networks.conditions:
@@ -168,8 +168,8 @@ def map_photographs(
             for part in np.split(indices, range(mapper.batch, len(indices), mapper.batch)):
                 parts.append(mapper.maps(part))
                 advance(len(part))
-            maps[label] = np.concatenate(parts, axis=1)
-    return average_maps(maps, indices, faces.labels[indices], faces.classes)
+            maps[label], centres[label] = np.concatenate(parts, axis=1), mapper.centres
+    return average_maps(maps, centres, indices, faces.labels[indices], faces.classes)
 
 
 class _ConditionMapper:
@@ -184,6 +184,7 @@ class _ConditionMapper:
 
     Attributes:
         batch: faces in a pass.
+        centres: where the cells of the maps lie (see `enlargement.Centres`).
     """
 
     def __init__(self, networks: Networks, label: str, settings: MapSettings, photographs: int):
@@ -191,6 +192,7 @@ class _ConditionMapper:
         own = [networks.trained[key] for key in keys]
         self._side = own[0].side(settings.layer)
         self.batch = own[0].reader.batch
+        self.centres = own[0].centres(settings.layer)
         self._device = networks.device
         occlusion = networks.conditions[label].occlusion
         self._views = own[0].views(occlude(networks.faces.pixels, occlusion))

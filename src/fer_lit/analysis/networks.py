@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from fer_lit.classifier import EmotionClassifier
 from fer_lit.errors import ConfigError
 from fer_lit.faces.augmentation import AS_THEY_ARE
-from fer_lit.faces.face_set import FaceSet
+from fer_lit.faces.face_set import SIZE, FaceSet
 from fer_lit.faces.views import FaceViews
 from fer_lit.networks.backbone import Backbone
 from fer_lit.networks.reader import FrozenReader
@@ -57,6 +57,11 @@ class TrainedNetwork:
     def side(self, block: str) -> int:
         """Return the height and width of a block's output in cells."""
         return self.reader.backbone.side(block, self.reader.image_size)
+
+    def centres(self, block: str) -> list[float]:
+        """Return where a block's cells have their centres: rows of the face, whose first is 0."""
+        size = self.reader.image_size
+        return [place * SIZE / size - 0.5 for place in self.reader.backbone.centres(block, size)]
 
     def views(self, pixels: np.ndarray) -> FaceViews:
         """Return what the network sees of faces, uint8, (N, 48, 48); only view 0 is meant."""

@@ -71,7 +71,7 @@ class Architecture(Protocol):
     other_networks: Mapping[str, str]
 
     def layers(self, block: str) -> Sequence[Layer]:
-        """Return the layers of a block that change a map's size or shift its cells."""
+        """Return the layers of a block that change a map's size."""
 
     def build(self) -> Backbone:
         """Return the network with untrained weights (torch's initialisation)."""
@@ -93,20 +93,6 @@ def _layers(architecture: Architecture, block: str) -> Iterator[Layer]:
 def map_side(architecture: Architecture, block: str, image_size: int) -> int:
     """Return the side of a block's output in cells for inputs of a side in pixels, 32 or more."""
     return reduce(lambda side, layer: layer.side(side), _layers(architecture, block), image_size)
-
-
-def cell_centres(architecture: Architecture, block: str, image_size: int) -> list[float]:
-    """Return where the receptive fields of a map's cells have their centres, along one axis.
-
-    In pixels of the input, whose first pixel has its centre at 0.5. Without padding of the same
-    size on both sides of every layer, cells do not tile the input evenly (Araujo, Norris & Sim,
-    "Computing receptive fields of convolutional neural networks", Distill 2019).
-    """
-    first, step = 0.5, 1
-    for layer in _layers(architecture, block):
-        first += ((layer.kernel - 1) / 2 - layer.padding) * step
-        step *= layer.stride
-    return [first + step * cell for cell in range(map_side(architecture, block, image_size))]
 
 
 def trained_blocks(architecture: Architecture, freeze: str, taps: Iterable[str]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor, nn
 
-from fer_lit.networks.architecture import Architecture, map_side
+from fer_lit.networks.architecture import Architecture, Layer, blocks_to, map_side
 
 
 class Backbone(nn.Module):
@@ -55,6 +55,20 @@ class Backbone(nn.Module):
     def side(self, block: str, image_size: int) -> int:
         """Return the height and width of a block's output in cells."""
         return map_side(self.architecture, block, image_size)
+
+    def centres(self, block: str, image_size: int) -> list[float]:
+        """Return where the receptive fields of a block's cells have their centres, along one axis.
+
+        In pixels of the input, whose first pixel has its centre at 0.5. Without padding of the same
+        size on both sides of every layer, cells do not tile the input evenly (Araujo, Norris & Sim,
+        "Computing receptive fields of convolutional neural networks", Distill 2019).
+        """
+        first, step = 0.5, 1
+        for name in blocks_to(self.architecture, block):
+            for layer in moving_layers(self.blocks[name]):
+                first += ((layer.kernel - 1) / 2 - layer.padding) * step
+                step *= layer.stride
+        return [first + step * cell for cell in range(self.side(block, image_size))]
 
     def numbers(self, taps: Mapping[str, int]) -> int:
         """Return how many numbers a face has at taps, block → grid, all together."""
@@ -107,6 +121,27 @@ class Backbone(nn.Module):
         beginnings = tuple(f"blocks.{name}." for name in self.trained)
         state = self.state_dict()
         return {name: value for name, value in state.items() if name.startswith(beginnings)}
+
+
+def moving_layers(block: nn.Module) -> list[Layer]:
+    """Return the convolutions and poolings of a block that shift its cells or change their number.
+
+    Those of branches that are concatenated do neither, so that the others run one after another.
+    """
+    kinds = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
+    modules = [module for module in block.modules() if isinstance(module, kinds)]
+    layers = [
+        Layer(
+            *(_length(getattr(module, name)) for name in ("kernel_size", "stride", "padding")),
+            ceil=getattr(module, "ceil_mode", False),
+        )
+        for module in modules
+    ]
+    return [one for one in layers if one.stride > 1 or one.kernel != 2 * one.padding + 1]
+
+
+def _length(value: int | tuple[int, int]) -> int:
+    return value if isinstance(value, int) else value[0]
 
 
 def _digest(state: Mapping[str, Tensor]) -> str:

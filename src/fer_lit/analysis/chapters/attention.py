@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patheffects import withStroke
 
-from fer_lit.analysis.averages import Attention, enlarge
+from fer_lit.analysis.averages import Attention
 from fer_lit.analysis.chapter import Analysis, Chapter, Drawing, Table
 from fer_lit.analysis.chapters.photographs import OPACITY, draw_samples
 from fer_lit.analysis.report import style
@@ -46,7 +46,7 @@ def chapter(analysis: Analysis) -> Chapter | None:
     if not mapped:
         return None
     attention, colormap = mapped.attention, analysis.cfg.colormap
-    means, faces = enlarge(attention.mean["scaled"]), _mean_faces(networks, mapped)
+    means, faces = attention.enlarged("scaled"), _mean_faces(networks, mapped)
     marks = attention.emotions, attention.conditions, networks.covered_rows
     maps = draw_average_maps(means, *marks, colormap)
     over_faces = draw_average_maps(means, *marks, colormap, faces)

@@ -11,7 +11,6 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from fer_lit.analysis.averages import enlarge
 from fer_lit.analysis.chapter import ALL, Analysis, Chapter, Drawing, Finding, Table
 from fer_lit.analysis.chapters.attention import add_bar, draw_maps, limits, map_grid, mark
 from fer_lit.analysis.chapters.shares import (
@@ -197,7 +196,7 @@ def _drawings(
 ) -> list[Drawing]:
     """Return one figure for each reference that conditions are compared with."""
     attention = mapped.attention
-    means = enlarge(attention.mean["mass"]).swapaxes(0, 1)
+    means = attention.enlarged("mass").swapaxes(0, 1)
     mass = dict(zip(attention.conditions, means, strict=True))
     covered = dict(zip(networks.conditions, networks.covered_rows, strict=True))
     drawings = []

@@ -10,8 +10,8 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from fer_lit.analysis.averages import enlarge, scale
 from fer_lit.analysis.cam import MapSettings, map_faces
+from fer_lit.analysis.enlargement import row_shares, scale
 from fer_lit.analysis.networks import Networks, TrainedNetwork
 from fer_lit.errors import ConfigError
 from fer_lit.faces.face_set import FaceSet
@@ -50,11 +50,12 @@ def check_drawn_faces(networks: Networks, settings: MapSettings, seed: int) -> d
     learnt = network.with_head(_learn(network, faces))
     of_labels = replace(settings, target="label")
     raw = map_faces([learnt], faces.pixels, faces.labels, of_labels)[0]
-    mass = scale(raw)["mass"]
+    centres = network.centres(settings.layer)
+    mass = scale(raw, centres)["mass"]
     known = mass[~np.isnan(mass[:, 0, 0])]
     if not len(known):
         return {"verdict": "not applicable: the maps are zero everywhere"}
-    peak = int(enlarge(known.mean(axis=0)).sum(axis=1).argmax())
+    peak = int(row_shares(known.mean(axis=0), centres).argmax())
     rows = BANDS["mouth"]
     return {
         "faces": len(known),

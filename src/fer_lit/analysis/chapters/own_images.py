@@ -18,10 +18,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from fer_lit.analysis.averages import enlarge, scale
 from fer_lit.analysis.cam import MapSettings, map_faces
 from fer_lit.analysis.chapter import records
 from fer_lit.analysis.chapters.photographs import draw_face, draw_map
+from fer_lit.analysis.enlargement import enlarge, scale
 from fer_lit.analysis.maps import choose_layer
 from fer_lit.analysis.networks import TrainedNetwork, load_networks
 from fer_lit.analysis.report import style
@@ -133,7 +133,9 @@ def _see(
     probabilities = np.mean(judged, axis=0)
     predicted = probabilities.argmax(axis=1)
     raw = [map_faces(group, covered, predicted, settings) for group in groups.values()]
-    maps = enlarge(scale(np.concatenate(raw))["scaled"].mean(axis=0))
+    centres = networks[0].centres(settings.layer)
+    scaled = scale(np.concatenate(raw), centres)["scaled"]
+    maps = enlarge(scaled.mean(axis=0), centres)
     return [Seen(*one) for one in zip(covered, maps, probabilities, strict=True)]
 
 

@@ -9,9 +9,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fer_lit.analysis.averages import enlarge, scale
 from fer_lit.analysis.cam import MapSettings, map_faces
 from fer_lit.analysis.chapter import Analysis, Chapter, Drawing
+from fer_lit.analysis.enlargement import enlarge, scale
 from fer_lit.analysis.networks import Networks
 from fer_lit.analysis.report import style
 from fer_lit.faces.occlusion import occlude
@@ -97,7 +97,8 @@ def find_examples(
     raw = map_faces([networks.trained[key]], covered, faces.labels[own], settings)[0]
     shown = predictions.iloc[chosen]
     certain = shown.filter(like="probability_").max(axis=1)
-    maps = enlarge(scale(raw)["scaled"])
+    centres = networks.trained[key].centres(settings.layer)
+    maps = enlarge(scale(raw, centres)["scaled"], centres)
     said = zip(covered, maps, shown["label"], shown["prediction"], certain, strict=True)
     return [Example(label, *one) for one in said]
 

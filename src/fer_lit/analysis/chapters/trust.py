@@ -16,10 +16,11 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputSoftmaxTarget
 from scipy.stats import spearmanr
 from torch import Tensor, nn
 
-from fer_lit.analysis.averages import enlarge, mean_known
+from fer_lit.analysis.averages import mean_known
 from fer_lit.analysis.cam import MapSettings, map_faces
 from fer_lit.analysis.chapter import Analysis, Chapter, Finding, Table
 from fer_lit.analysis.chapters.drawn_faces import check_drawn_faces
+from fer_lit.analysis.enlargement import enlarge
 from fer_lit.analysis.networks import Networks, TrainedNetwork
 from fer_lit.faces.occlusion import occlude
 from fer_lit.stats import bootstrap_means
@@ -130,7 +131,7 @@ def _check_condition(
     maps, *random = map_faces([network, *heads], pixels, labels, of_labels)
     return {
         "random head": _check_random_heads(maps, random, seed),
-        "deletion": _check_deletion(maps, network, pixels, labels, seed),
+        "deletion": _check_deletion(maps, network, of_labels.layer, pixels, labels, seed),
     }
 
 
@@ -147,7 +148,12 @@ def _check_random_heads(maps: np.ndarray, random: list[np.ndarray], seed: int) -
 
 
 def _check_deletion(
-    maps: np.ndarray, network: TrainedNetwork, pixels: np.ndarray, labels: np.ndarray, seed: int
+    maps: np.ndarray,
+    network: TrainedNetwork,
+    layer: str,
+    pixels: np.ndarray,
+    labels: np.ndarray,
+    seed: int,
 ) -> Row:
     """Remove the most attended pixels: it must hurt more than removing others.
 
@@ -164,7 +170,7 @@ def _check_deletion(
 
     def left(maps: np.ndarray) -> np.ndarray:
         """Return the label's probability, (N,), without the fifth of a face with the most."""
-        ranks = _ranks(enlarge(maps), random)
+        ranks = _ranks(enlarge(maps, network.centres(layer)), random)
         with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
             # The library hands tensors to NumPy: github.com/pytorch/pytorch/issues/180657
             warnings.filterwarnings("ignore", "__array_wrap__ must accept")
