@@ -11,16 +11,22 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputSoftmaxTarget
 from torch import nn
 
 from fer_lit.analysis.cam import MapMaker, MapSettings, trunk
-from fer_lit.analysis.chapters.attention import notes_on_method
 from fer_lit.analysis.chapters.trust import with_random_head
-from fer_lit.analysis.maps import choose_layer, map_settings
 from fer_lit.analysis.networks import TrainedNetwork
+from fer_lit.analysis.settings import (
+    choose_layer,
+    choose_settings,
+    describe,
+    map_settings,
+    notes_on_method,
+)
 from fer_lit.cli.analyze import METHODS
 from fer_lit.errors import ConfigError
 from fer_lit.networks.backbone import pool
 from fer_lit.networks.reader import FrozenReader, extract_features
 from fer_lit.networks.weights import calibrate_batch_norm
 
+CFG = OmegaConf.create({"layer": "auto", "method": "auto", "target": "label", "score": "logit"})
 SEVERAL = {"inception4b": 2, "inception3b": 1, "inception5a": 1}
 
 
@@ -184,11 +190,19 @@ def test_nothing_of_the_network_changes():
     assert all((value == before[name]).all() for name, value in trained.head.state_dict().items())
 
 
-def test_methods_that_average_over_places_are_warned_of_where_heads_read_places_apart():
-    pooled, in_place = network(), network(taps={"inception3b": 2})
-    assert notes_on_method("gradcam", [pooled]) == notes_on_method("hirescam", [in_place]) == []
-    (note,) = notes_on_method("gradcam", [pooled, in_place])
-    assert "method=hirescam" in note
+def test_methods_that_average_over_places_are_warned_of_where_places_are_told_apart():
+    pooled, in_place = network(size=224), network(taps={"inception3b": 2})
+    for settings, networks in (
+        (of_labels("inception5b"), [pooled]),
+        (of_labels("inception3b", "hirescam"), [in_place]),
+    ):
+        assert notes_on_method(settings, networks) == []
+    for settings, networks in (
+        (of_labels("inception4e"), [pooled]),
+        (of_labels("inception3b", "gradcam++"), [in_place]),
+    ):
+        (note,) = notes_on_method(settings, networks)
+        assert "method=hirescam" in note
 
 
 def test_a_random_head_keeps_nothing_that_was_learnt_but_how_to_standardise():
@@ -205,29 +219,54 @@ def test_a_random_head_keeps_nothing_that_was_learnt_but_how_to_standardise():
     assert not torch.equal(random.layers[1].weight, head.layers[1].weight)
 
 
-def test_the_deepest_tap_is_mapped_unless_told_otherwise():
-    trained = network(taps={"inception4b": 1, "inception3b": 1}, size=96)
-    assert choose_layer(None, [trained]) == "inception4b"
-    assert choose_layer("inception3a", [trained]) == "inception3a"
-
-
-def test_taps_with_maps_too_small_are_passed_over():
-    several = network(taps={"inception5b": 1, "inception4b": 4, "inception3b": 4}, size=112)
-    assert choose_layer(None, [several]) == "inception4b"  # 7×7, and inception5b 4×4
-    fewer = network(taps={"inception5b": 1, "inception3b": 4}, size=112)
-    assert choose_layer(None, [several, fewer]) == "inception3b"
-
-
 @pytest.mark.parametrize(
-    ("layer", "message"),
+    ("taps", "size", "layer", "method"),
     [
-        (None, "layer: no block that all heads read .* goes with all is layer=inception3b (8×8)"),
-        ("inception4a", "layer=inception4a: its map of 4×4 cells .* is layer=inception3b (8×8)"),
+        ({"inception5b": 1}, 224, "inception5b", "gradcam"),
+        ({"inception5b": 1}, 160, "inception5b", "gradcam"),
+        ({"inception5b": 1}, 112, "inception4e", "hirescam"),  # the last block has 3×3 cells
+        ({"inception5b": 1}, 64, "inception3b", "hirescam"),
+        ({"inception5b": 3}, 224, "inception5b", "hirescam"),
+        ({"inception5b": 1, "inception3b": 4, "inception4b": 4}, 112, "inception3b", "hirescam"),
+        ({"inception5b": 1, "inception4b": 1}, 224, "inception4b", "hirescam"),
     ],
 )
-def test_a_map_too_small_for_the_bands_is_refused(layer, message):
-    with pytest.raises(ConfigError, match=message.replace("(", r"\(").replace(")", r"\)")):
-        choose_layer(layer, [network()])
+def test_block_and_method_follow_from_what_the_head_reads(taps, size, layer, method):
+    networks = [network(taps=taps, size=size)]
+    assert choose_settings(CFG, networks) == of_labels(layer, method)
+    assert map_settings(CFG, networks)[1] == []
+
+
+def test_what_is_asked_for_is_done():
+    networks = [network(taps={"inception4b": 1, "inception3b": 1}, size=96)]
+    cfg = OmegaConf.merge(CFG, {"layer": "inception3a", "method": "layercam"})
+    assert choose_settings(cfg, networks) == MapSettings(
+        "inception3a", "layercam", "label", "logit"
+    )
+
+
+def test_it_is_said_why_that_block():
+    several = [network(taps={"inception5b": 1, "inception3b": 4}, size=112)]
+    assert describe(of_labels("inception3b", "hirescam"), several) == (
+        "hirescam of inception3b (14×14 cells), the shallowest block that the heads read; what "
+        "follows tells its places apart"
+    )
+    assert "(3×3 cells), which leaves out what the heads read of inception3b" in describe(
+        of_labels("inception5b"), several
+    )
+    small = [network(size=112)]
+    assert "(7×7 cells), before inception5b (3×3), the shallowest block" in describe(
+        of_labels("inception4e"), small
+    )
+    assert describe(of_labels("inception5b"), [network(size=224)]).endswith(
+        "the heads read its averages alone"
+    )
+
+
+def test_a_map_too_small_for_the_bands_is_refused():
+    message = r"layer=inception4a: its map of 4×4 cells .* apart; layer=inception3b can"
+    with pytest.raises(ConfigError, match=message):
+        choose_layer("inception4a", [network()])
 
 
 def test_a_layer_that_the_head_does_not_read_is_refused():
@@ -235,29 +274,24 @@ def test_a_layer_that_the_head_does_not_read_is_refused():
         choose_layer("inception5b", [network(taps={"inception3b": 1})])
 
 
-def test_runs_whose_maps_cannot_stand_side_by_side_are_refused():
-    early, late = network(taps={"inception3b": 1}), network(taps={"conv3": 1})
-    with pytest.raises(ConfigError, match=r"the deepest that goes with all is layer=conv3 \(16×16"):
-        choose_layer(None, [early, late])
+def test_runs_of_several_heads_are_mapped_where_all_of_them_read():
+    early, late = network(taps={"conv3": 1}), network(taps={"inception3b": 1})
+    assert choose_layer("auto", [late, early]) == "conv3"
     assert choose_layer("conv3", [early, late]) == "conv3"
-    large = network(taps={"conv3": 1}, size=96)
+
+
+def test_runs_whose_maps_cannot_stand_side_by_side_are_refused():
+    small, large = network(), network(size=96)
     with pytest.raises(ConfigError, match="layer=conv3: the runs' maps have different sizes"):
-        choose_layer("conv3", [late, large])
+        choose_layer("conv3", [small, large])
     with pytest.raises(ConfigError, match="; analyse the sweeps one at a time"):
-        choose_layer(None, [late, large])
+        choose_layer("auto", [small, large])
 
 
-def test_without_a_layer_that_suggests_itself_there_are_no_maps_and_no_error():
-    networks = [network(taps={"inception3b": 1}), network(taps={"conv3": 1})]
-    cfg = OmegaConf.create(
-        {"layer": None, "method": "gradcam", "target": "label", "score": "logit"}
-    )
-    settings, (note,) = map_settings(cfg, networks)
+def test_without_a_layer_that_fits_there_are_no_maps_and_no_error_unless_it_was_asked_for():
+    networks = [network(), network(size=96)]
+    settings, (note,) = map_settings(CFG, networks)
     assert settings is None
-    assert note.startswith("there are no maps: layer: no block that all heads read")
-    assert note.endswith("layer=conv3 (16×16)")
-    cfg.layer = "conv3"
-    assert map_settings(cfg, networks) == (MapSettings("conv3", "gradcam", "label", "logit"), [])
-    cfg.layer = "inception3b"
-    with pytest.raises(ConfigError, match="layer=inception3b: the head reads nothing after conv3"):
-        map_settings(cfg, networks)
+    assert note.startswith("there are no maps: layer: up to inception5b, no block has maps of one")
+    with pytest.raises(ConfigError, match="layer=conv3"):
+        map_settings(OmegaConf.merge(CFG, {"layer": "conv3"}), networks)

@@ -114,7 +114,7 @@ TEXTS_OF_ANALYSES = [
     ("images", "a file, a folder or a glob", ["", "5", "[a]", "true"]),
     ("layer", "the name of a block", ["", "5", "[a]"]),
     ("weights", "a file of weights", ["", "5", "[a]"]),
-    ("method", "one of gradcam, gradcam++, hirescam,", ["", "null", "gradcm", "1", "[gradcam]"]),
+    ("method", "one of auto, gradcam, gradcam++,", ["", "null", "gradcm", "1", "[gradcam]"]),
     ("target", "one of label, predicted", ["", "null", "labels", "1"]),
     ("score", "one of logit, probability", ["", "null", "logits", "1"]),
     ("colormap", "a colour map of matplotlib, such as jet", ["", "null", "jett", "1", "[jet]"]),

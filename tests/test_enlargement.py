@@ -8,8 +8,8 @@ from helpers.maps import even
 from torch import nn
 
 from fer_lit.analysis.enlargement import enlarge, enlargement, row_shares
-from fer_lit.analysis.maps import SMALLEST_SIDE
 from fer_lit.analysis.networks import TrainedNetwork
+from fer_lit.analysis.settings import SMALLEST_SIDE
 from fer_lit.networks.reader import FrozenReader
 
 PLANTED = (5, 15, 25, 35, 45)

@@ -150,7 +150,7 @@ def test_nothing_to_analyse(tmp_path):
         ("sweep=A,B", r"sweep=A,B: give one value; several sweeps are written sweep=\[A,B\]"),
         ("sampels=5", "there is no option 'sampels'; did you mean 'samples'?"),
         ("samples=1", "samples=1: must be a whole number of at least 2"),
-        ("method=scorecam", "method=scorecam: must be one of gradcam, gradcam[+][+], hirescam"),
+        ("method=scorecam", "method=scorecam: must be one of auto, gradcam, gradcam[+][+]"),
         ("target=both", "target=both: must be one of label, predicted"),
         ("score=loss", "score=loss: must be one of logit, probability"),
         ("colormap=rainbows", "colormap=rainbows: must be a colour map of matplotlib"),

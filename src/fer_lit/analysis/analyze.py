@@ -23,10 +23,11 @@ from fer_lit.analysis.chapters import (
     trust,
 )
 from fer_lit.analysis.chapters.own_images import explain_images
-from fer_lit.analysis.maps import choose_photographs, map_photographs, map_settings
+from fer_lit.analysis.maps import choose_photographs, map_photographs
 from fer_lit.analysis.networks import gather
 from fer_lit.analysis.report.files import publish
 from fer_lit.analysis.selection import Selection, select_runs
+from fer_lit.analysis.settings import describe, map_settings
 from fer_lit.precision import choose_device, forbid_tf32
 from fer_lit.stopwatch import Stopwatch
 
@@ -95,8 +96,8 @@ def _prepare(
         notes.append(f"there is no finished run under {absent}; what needs it is left out")
     networks, problems = gather(selection, cfg.data.root, cfg.weights, device)
     # Before anything is computed: a layer that does not fit ends the analysis.
-    settings, unmapped = map_settings(cfg, networks.trained.values()) if networks else (None, [])
-    notes += [*problems, *unmapped]
+    settings, about = map_settings(cfg, networks.trained.values()) if networks else (None, [])
+    notes += [*problems, *about]
     if networks is None or settings is None:
         return Analysis(cfg, selection, networks), notes
     classes, labels = networks.faces.classes, networks.faces.labels
@@ -108,7 +109,7 @@ def _prepare(
         return Analysis(cfg, selection, networks, settings), notes
     counts = zip(classes, np.bincount(labels[indices], minlength=len(classes)), strict=True)
     log.info(
-        f"{settings.method} of {settings.layer} for {len(indices):,} photographs "
+        f"{describe(settings, networks.trained.values())}: {len(indices):,} photographs "
         f"({', '.join(f'{emotion} {count:,}' for emotion, count in counts)}) under each condition"
     )
     with watch.measure("maps"):

@@ -18,7 +18,7 @@ METHODS = {
     "layercam": "LayerCAM",
     "xgradcam": "XGradCAM",
 }
-"""What `method` may be, and the class of pytorch-grad-cam that does it."""
+"""What `method` may be besides `auto`, and the class of pytorch-grad-cam that does it."""
 
 
 def _is_colormap(value: object) -> bool:
@@ -42,8 +42,8 @@ _RULES = (
     Rule("trust", *FLAG),
     Rule("samples", *whole(2, 1_000_000)),
     Rule("seed", *SEED),
-    Rule("method", *one_of(*METHODS)),
-    Rule("layer", *path("the name of a block")),
+    Rule("method", *one_of("auto", *METHODS)),
+    Rule("layer", lambda value: type(value) is str and value != "", "the name of a block, or auto"),
     Rule("target", *one_of("label", "predicted")),
     Rule("score", *one_of("logit", "probability")),
     Rule("colormap", _is_colormap, "a colour map of matplotlib, such as jet or viridis"),

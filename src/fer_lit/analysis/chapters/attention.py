@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,10 +23,8 @@ from fer_lit.paper import BAND_HEIGHT, BANDS
 
 if TYPE_CHECKING:
     from fer_lit.analysis.averages import MappedPhotographs
-    from fer_lit.analysis.networks import Networks, TrainedNetwork
+    from fer_lit.analysis.networks import Networks
 
-AVERAGING = ("gradcam", "gradcam++", "xgradcam")
-"""Methods that give a channel one weight for all places."""
 _TABLE_CAPTION = (
     "The averaged maps: photographs, pairs of a photograph and a network that did not train on it, "
     "and how many of their maps are zero everywhere."
@@ -50,7 +48,6 @@ def chapter(analysis: Analysis) -> Chapter | None:
     marks = attention.emotions, attention.conditions, networks.covered_rows
     maps = draw_average_maps(means, *marks, colormap)
     over_faces = draw_average_maps(means, *marks, colormap, faces)
-    method = notes_on_method(analysis.settings.method, networks.trained.values())
     return Chapter(
         "Where the networks look",
         [
@@ -59,7 +56,7 @@ def chapter(analysis: Analysis) -> Chapter | None:
             Drawing("maps_over_faces", over_faces, _OVER_FACES_CAPTION),
         ],
         [Table("maps", maps_table(attention), {_TABLE_CAPTION: None})],
-        notes=[*method, *_notes_on_seeds(networks)],
+        notes=_notes_on_seeds(networks),
         files={"attention.npz": attention.save},
     )
 
@@ -81,22 +78,6 @@ def maps_table(attention: Attention) -> pd.DataFrame:
     }
     table = pd.DataFrame({name: values.T.ravel() for name, values in numbers.items()}, index=cells)
     return table[table["photographs"] > 0].reset_index()
-
-
-def notes_on_method(method: str, networks: Iterable[TrainedNetwork]) -> list[str]:
-    """Return what to know about a method's maps of these networks.
-
-    Grad-CAM weighs a channel by its gradient averaged over the map, which is right for a head that
-    reads the channel's average; Draelos and Carin, "Use HiResCAM instead of Grad-CAM for faithful
-    explanations of convolutional neural networks" (2020), show that it is not for others.
-    """
-    in_place = any(grid > 1 for network in networks for grid in network.reader.taps.values())
-    if method in AVERAGING and in_place:
-        return [
-            f"a head here reads places of the face apart, and {method} averages gradients over "
-            "them, so that its maps may mislead: method=hirescam and layercam do not average"
-        ]
-    return []
 
 
 def _notes_on_seeds(networks: Networks) -> list[str]:

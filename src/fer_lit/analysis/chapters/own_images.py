@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,10 +23,10 @@ from fer_lit.analysis.cam import MapSettings, map_faces
 from fer_lit.analysis.chapter import records
 from fer_lit.analysis.chapters.photographs import draw_face, draw_map
 from fer_lit.analysis.enlargement import enlarge, scale
-from fer_lit.analysis.maps import choose_layer
 from fer_lit.analysis.networks import TrainedNetwork, load_networks
 from fer_lit.analysis.report import style
 from fer_lit.analysis.selection import Selection
+from fer_lit.analysis.settings import choose_settings
 from fer_lit.errors import NOT_SHOWN, UNWRITABLE, ConfigError, escaped
 from fer_lit.faces.listing import SUFFIXES
 from fer_lit.faces.occlusion import occlude
@@ -69,8 +70,7 @@ def explain_images(
     networks, problems = load_networks(selection, cfg.weights, device)
     if not networks:
         raise ConfigError(problems[0])
-    layer = choose_layer(cfg.layer, networks.values())
-    settings = MapSettings(layer, cfg.method, "label", cfg.score)
+    settings = replace(choose_settings(cfg, networks.values()), target="label")
     log.info("Pictures are used as they are, cropped square: a face should fill them")
     pixels = np.stack(list(pictures.values()))
     seen = {}

@@ -14,6 +14,7 @@ from rich.table import Table
 from fer_lit.analysis.chapter import Analysis, Chapter, records
 from fer_lit.analysis.report.html import write_report
 from fer_lit.analysis.report.style import save_figure
+from fer_lit.analysis.settings import describe
 from fer_lit.files import write_csv, write_json
 from fer_lit.runs.folder import describe_process
 from fer_lit.stopwatch import Stopwatch
@@ -69,6 +70,9 @@ def publish(
         tracker.log_analysis(cfg, folder, sweeps, tables, figures)
 
 
+_SCORED = {"logit": "logit above the mean of all emotions", "probability": "probability"}
+
+
 def _facts(analysis: Analysis, seconds: Mapping[str, float]) -> dict[str, str | list[str]]:
     """Return how the analysis and its runs were made, for people, with the stages' seconds."""
     cfg, selection, settings = analysis.cfg, analysis.selection, analysis.settings
@@ -94,9 +98,10 @@ def _facts(analysis: Analysis, seconds: Mapping[str, float]) -> dict[str, str | 
     }
     if settings:
         facts["attention maps"] = (
-            f"{cfg.method} of {settings.layer}, of the {settings.target} emotion's "
-            f"{settings.score}, by pytorch-grad-cam; enlarged to the 48×48 face by linear "
-            f"interpolation; up to {cfg.samples:,} photographs of each emotion"
+            f"{describe(settings, analysis.networks.trained.values())}; of the {settings.target} "
+            f"emotion's {_SCORED[settings.score]}, by pytorch-grad-cam; enlarged to the 48×48 face "
+            "by linear interpolation from the centres of the cells' receptive fields; up to "
+            f"{cfg.samples:,} photographs of each emotion"
         )
     versions = ", ".join(f"{name} {number}" for name, number in process["packages"].items())
     return facts | {
