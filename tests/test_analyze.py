@@ -131,12 +131,11 @@ def test_photographs_are_drawn_from_all_validation_parts_and_pairs_are_counted(f
 def test_the_papers_findings_and_the_checks_have_verdicts(folder, results):
     verdicts = [one["holds"] for one in results["findings"] if one["text"].startswith("The paper:")]
     assert len(verdicts) == 3 and set(verdicts) <= {True, False, None}
-    checks = {
-        (row["check"], row["condition"]): row["verdict"] for row in results["tables"]["checks"]
-    }
-    assert checks["deletion", "none"] == "pass"
-    assert checks["deletion", "mouth"] == "fail"  # no place matters when the signal is covered
-    assert checks["drawn faces", None] in ("pass", "fail")
+    checks = {(row["check"], row["condition"]): row for row in results["tables"]["checks"]}
+    assert checks["deletion", "none"]["verdict"] == "pass"
+    # Hardly any place matters when the signal is covered.
+    assert checks["deletion", "mouth"]["value"] < 0.1 < checks["deletion", "none"]["value"]
+    assert checks["drawn faces", None]["verdict"] in ("pass", "fail")
     screen = (folder / "screen.txt").read_text()
     assert "Can the maps be trusted?" in screen
     *_, report, upload = screen.splitlines()
