@@ -113,8 +113,8 @@ def test_the_parts_are_in_order(report, picture):
     rows = [{"condition": "none", "faces": 3}]
     page = report(
         findings=[
-            Finding("first finding", True),
-            Finding("second finding", False),
+            Finding("first finding", "supported"),
+            Finding("second finding", "not supported"),
             Finding("third finding", None),
         ],
         notes=["a note"],
@@ -128,8 +128,8 @@ def test_the_parts_are_in_order(report, picture):
     assert in_order(
         page.text(),
         [
-            *("The title The subtitle", "Findings", "holds first finding"),
-            *("does not hold second finding third finding",),
+            *("The title The subtitle", "Findings", "supported first finding"),
+            *("not supported second finding third finding",),
             *("What is missing or was left out a note", "Contents Maps Costs How it was made"),
             *("Maps Figure 1. Maps. Figure 2. More.",),
             *("Costs Figure 3. Bars. Table 1. Few. condition faces none 3",),
@@ -137,7 +137,7 @@ def test_the_parts_are_in_order(report, picture):
         ],
     )
     assert "Table 2." not in page.text() and "Nothing" not in page.text()
-    assert page.texts.count("holds") == page.texts.count("does not hold") == 1
+    assert page.texts.count("supported") == page.texts.count("not supported") == 1
     assert page.texts[-1] == "python analyze.py"
     assert page.tags[-1][0] == "code"
 
@@ -162,7 +162,7 @@ def test_nothing_is_read_as_html(report, picture, tmp_path):
     page = report(
         title=EVIL,
         subtitle=EVIL,
-        findings=[Finding(EVIL, True)],
+        findings=[Finding(EVIL, EVIL)],
         notes=[EVIL],
         chapters=[
             Chapter(EVIL, [picture("a", EVIL)], [table(EVIL, [{EVIL: EVIL}])]),
@@ -172,9 +172,9 @@ def test_nothing_is_read_as_html(report, picture, tmp_path):
     )
     assert page.attributes("script") == []
     assert "<script" not in (tmp_path / "report.html").read_text(encoding="utf-8")
-    # title twice, subtitle, finding, note, link, heading, figure's caption, two tables'
+    # title twice, subtitle, verdict, finding, note, link, heading, figure's caption, two tables'
     # captions, a column, a cell, a fact's name and value, two commands
-    assert page.text().count(EVIL) == 16
+    assert page.text().count(EVIL) == 17
     assert page.attributes("img")[0]["alt"] == EVIL
 
 

@@ -184,3 +184,16 @@ def welch(a: Mean, b: Mean) -> Interval | None:
     freedom = variance**2 / (a.variance**2 / a.freedom + b.variance**2 / b.freedom)
     ends = student.interval(CONFIDENCE, freedom, a.value - b.value, variance**0.5)
     return Interval(*map(float, ends))
+
+
+def mean_interval(values: np.ndarray, ratio: float, tests: int = 1) -> Interval:
+    """Return the interval of the mean of J ≥ 2 numbers, one per split: see `corrected_variance`.
+
+    Of `tests` such intervals 95 % hold all their means together (Bonferroni). Of equal numbers
+    both ends are the mean.
+    """
+    if np.ptp(values) < _ROUNDING:
+        return Interval(float(values.mean()), float(values.mean()))
+    error, confidence = corrected_variance(values, ratio) ** 0.5, 1 - LEVEL / tests
+    ends = student.interval(confidence, len(values) - 1, values.mean(), error)
+    return Interval(*map(float, ends))

@@ -21,6 +21,7 @@ from fer_lit.analysis.chapters import (
     splits,
     transfer,
     trust,
+    verdicts,
 )
 from fer_lit.analysis.chapters.own_images import explain_images
 from fer_lit.analysis.maps import choose_photographs, map_photographs
@@ -42,6 +43,7 @@ CHAPTERS: Chapters = {
     "attention": attention.chapter,
     "shares": shares.chapter,
     "changes": changes.chapter,
+    "verdicts": verdicts.chapter,
     "photographs": photographs.chapter,
     "trust": trust.chapter,
     "calibration": calibration.chapter,

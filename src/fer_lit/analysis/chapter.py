@@ -40,12 +40,21 @@ class Analysis:
     mapped: MappedPhotographs | None = None
 
 
+SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE = "supported", "not supported", "inconclusive"
+PASSED, FAILED = "passed", "failed"
+
+
 @dataclass(frozen=True)
 class Finding:
-    """One or two sentences, and whether they hold on these runs; None if that is no question."""
+    """One or two sentences, and a verdict; None if that is no question.
+
+    Attributes:
+        verdict: on a claim `SUPPORTED`, `NOT_SUPPORTED` or `INCONCLUSIVE`, on a check of the maps
+            `PASSED` or `FAILED`.
+    """
 
     text: str
-    holds: bool | None = None
+    verdict: str | None = None
 
 
 @dataclass(frozen=True)

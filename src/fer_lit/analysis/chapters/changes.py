@@ -1,9 +1,8 @@
-"""How an occlusion moves attention, and what the paper says about it."""
+"""How an occlusion moves attention."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,27 +10,21 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from fer_lit.analysis.chapter import ALL, Analysis, Chapter, Drawing, Finding, Table
+from fer_lit.analysis.chapter import ALL, Analysis, Chapter, Drawing, Table
 from fer_lit.analysis.chapters.attention import add_bar, draw_maps, limits, map_grid, mark
 from fer_lit.analysis.chapters.shares import (
     band_shares,
     cells,
     known,
     mean_rows,
-    network_shares,
-    photograph_shares,
 )
-from fer_lit.analysis.report.style import SMALL, percent, points
-from fer_lit.faces.face_set import SIZE
-from fer_lit.faces.occlusion import Occlusion
+from fer_lit.analysis.report.style import SMALL
 from fer_lit.paper import BANDS
-from fer_lit.stats import LEVEL, bootstrap_means, holm, permutation, resampled_t
+from fer_lit.stats import LEVEL, holm, permutation
 
 if TYPE_CHECKING:
     from fer_lit.analysis.averages import MappedPhotographs
     from fer_lit.analysis.networks import Networks
-
-Interval = Callable[[np.ndarray], tuple[float, float]]
 
 _CAPTION = (
     "Change of these shares against the reference, on the same photographs: 95 % bootstrap "
@@ -42,19 +35,16 @@ _DIVERGING = "PuOr_r"  # orange: more, violet: less; told apart with all kinds o
 
 
 def chapter(analysis: Analysis) -> Chapter | None:
-    """Compare each condition's attention with that of its reference, and with the paper."""
+    """Compare each condition's attention with that of its reference."""
     networks, mapped, seed = analysis.networks, analysis.mapped, analysis.cfg.seed
     if not mapped:
         return None
     references = {label: one.reference for label, one in networks.conditions.items()}
-    occlusions = {label: one.occlusion for label, one in networks.conditions.items()}
-    ratios = {label: one.ratio for label, one in networks.conditions.items()}
     table = change_table(mapped, references, seed)
     return Chapter(
         "What an occlusion changes",
         _drawings(networks, mapped, references),
         [Table("attention_change", table, {_CAPTION: None})],
-        paper_findings(mapped, occlusions, ratios, seed),
     )
 
 
@@ -96,99 +86,6 @@ def _corrected(table: pd.DataFrame) -> pd.DataFrame:
     corrected = table.groupby(table["emotion"] == ALL)["p"].transform(holm)
     rejects = (corrected < LEVEL).astype("boolean").mask(corrected.isna())
     return table.assign(p_holm=corrected, rejects=rejects)
-
-
-def paper_findings(
-    mapped: MappedPhotographs,
-    occlusions: Mapping[str, Occlusion],
-    ratios: Mapping[str, float | None],
-    seed: int,
-) -> list[Finding]:
-    """Return the paper's three findings about where the networks look, as numbers.
-
-    It "still looks at the covered band" is taken to hold if the share of attention mass there is
-    above the band's share of the face, and "looks at the eyes" with the nose covered, if more
-    attention lies in the eyes' band than in the nose's; both if the whole 95 % interval says so,
-    not to hold if the whole interval says the opposite, and otherwise it cannot be told. The
-    interval is that of Student's t over networks, corrected for the faces that they were both
-    trained on (see `stats.resampled_t`); of a single network, the bootstrap's over its photographs,
-    which knows nothing of how networks differ.
-
-    Args:
-        mapped: maps of the conditions.
-        occlusions: of the conditions; what the paper has not has no finding.
-        ratios: held-out faces for each face trained on, by condition; None where the networks were
-            trained on the same faces.
-        seed: of the bootstrap.
-    """
-    rules = {"eyes": _looks_at_the_band, "mouth": _looks_at_the_band, "nose": _looks_at_the_eyes}
-    findings = []
-    for name, rule in rules.items():
-        for label in mapped.attention.conditions:
-            shares, over = _shares_of_all(mapped, label)
-            same = occlusions[label].name == name and occlusions[label].is_papers
-            if same and shares.shape[1] > 1:
-                interval = partial(_interval, over=over, ratio=ratios[label] or 0, seed=seed)
-                text, low, high = rule(name, dict(zip(BANDS, shares, strict=True)), over, interval)
-                text = f"The paper{'' if label == name else f' ({label})'}: {text}"
-                if low <= 0 <= high:
-                    findings.append(Finding(f"{text} On these runs it cannot be told."))
-                else:
-                    findings.append(Finding(text, bool(low > 0)))
-    return findings
-
-
-def _shares_of_all(mapped: MappedPhotographs, condition: str) -> tuple[np.ndarray, str]:
-    """Return the shares, (bands, N), of N networks, or of a single one's N photographs."""
-    networks = network_shares(mapped, condition, ALL)
-    if len(networks) > 1:
-        return networks[~np.isnan(networks[:, 0])].T, "networks"
-    return photograph_shares(mapped, condition), "photographs"
-
-
-def _looks_at_the_band(
-    name: str, shares: Mapping[str, np.ndarray], over: str, interval: Interval
-) -> tuple[str, float, float]:
-    """Return a sentence, and the ends of the interval of what must be above 0 for it to hold."""
-    share, band = shares[name], BANDS[name]
-    low, high = np.clip(interval(share), 0, 1)
-    area = (band.stop - band.start) / SIZE
-    text = (
-        f"with the {name} covered, the network still looks at the covered band. Here "
-        f"{percent(share.mean())} of the attention lies in it (95 % interval over {over} "
-        f"{percent(low)} to {percent(high)}), and it makes up {percent(area)} of the face."
-    )
-    return text + _agreeing(share > area, over), low - area, high - area
-
-
-def _looks_at_the_eyes(
-    name: str, shares: Mapping[str, np.ndarray], over: str, interval: Interval
-) -> tuple[str, float, float]:
-    """Return a sentence, and the ends of the interval of what must be above 0 for it to hold."""
-    eyes, covered = shares["eyes"], shares[name]
-    low, high = interval(eyes - covered)
-    text = (
-        f"with the {name} covered, the network looks at the eyes. Here "
-        f"{percent(eyes.mean())} of the attention lies at the eyes and "
-        f"{percent(covered.mean())} at the covered {name}, a difference of "
-        f"{points((eyes - covered).mean())} points (95 % interval over {over} {points(low)} to "
-        f"{points(high)})."
-    )
-    return text + _agreeing(eyes > covered, over), low, high
-
-
-def _interval(values: np.ndarray, over: str, ratio: float, seed: int) -> tuple[float, float]:
-    if over == "photographs":
-        return bootstrap_means(values, seed)
-    found = resampled_t(values, ratio)
-    return (found.low, found.high) if found else (values.mean(), values.mean())
-
-
-def _agreeing(agree: np.ndarray, over: str) -> str:
-    """Return how many networks agree, taken one by one; of one network nothing."""
-    if over == "photographs":
-        return ""
-    return f" One by one, {int(agree.sum())} of {len(agree)} networks agree."
 
 
 def _drawings(

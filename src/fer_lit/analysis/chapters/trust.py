@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from fer_lit.analysis.averages import mean_known
 from fer_lit.analysis.cam import MapSettings, map_faces
-from fer_lit.analysis.chapter import Analysis, Chapter, Finding, Table
+from fer_lit.analysis.chapter import FAILED, PASSED, Analysis, Chapter, Finding, Table
 from fer_lit.analysis.chapters.drawn_faces import check_drawn_faces
 from fer_lit.analysis.enlargement import enlarge
 from fer_lit.analysis.networks import Networks, TrainedNetwork
@@ -105,7 +105,7 @@ def check_findings(checks: pd.DataFrame) -> list[Finding]:
             failed = judged.loc[judged["verdict"] == "fail", "condition"]
             where = ", ".join(failed.dropna())
             text += f" (not under {where})." if where else "."
-            findings.append(Finding(text, failed.empty))
+            findings.append(Finding(text, PASSED if failed.empty else FAILED))
     return findings
 
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from fer_lit.analysis.chapter import Analysis, Chapter, records
+from fer_lit.analysis.chapter import NOT_SUPPORTED, SUPPORTED, Analysis, Chapter, records
 from fer_lit.analysis.report.html import write_report
 from fer_lit.analysis.report.style import save_figure
 from fer_lit.analysis.settings import describe
@@ -70,6 +70,7 @@ def publish(
         tracker.log_analysis(cfg, folder, sweeps, tables, figures)
 
 
+_COLOURS = {SUPPORTED: "green", NOT_SUPPORTED: "red"}
 _SCORED = {"logit": "logit above the mean of all emotions", "probability": "probability"}
 
 
@@ -126,9 +127,9 @@ def _show(
         if any(table.name == "checks" for table in chapter.tables):
             continue  # they have a table of their own, below
         for finding in chapter.findings:
-            mark = {True: "[green]holds[/]", False: "[red]does not hold[/]", None: ""}
-            text = f"• {escape(finding.text)} {mark[finding.holds]}"
-            console.print(text, highlight=False)
+            colour = _COLOURS.get(finding.verdict, "yellow")
+            mark = f" [{colour}]{escape(finding.verdict)}[/]" if finding.verdict else ""
+            console.print(f"• {escape(finding.text)}{mark}", highlight=False)
     if tables.get("checks"):
         console.print(_checks(tables["checks"]))
     for note in notes:
