@@ -156,3 +156,11 @@ def describe(settings: MapSettings, networks: Collection[TrainedNetwork]) -> str
         else "what follows tells its places apart"
     )
     return f"{settings.method} of {layer} ({side}×{side} cells), {place}; {reading}"
+
+
+def finer_layer(layer: str, networks: Collection[TrainedNetwork]) -> str | None:
+    """Return the deepest block before one that has twice as many cells a side, if there is one."""
+    first = next(iter(networks))
+    before = first.blocks[: first.blocks.index(layer)]
+    finer = [block for block in before if first.side(block) >= 2 * first.side(layer)]
+    return finer[-1] if finer else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,20 +14,28 @@ from matplotlib.image import AxesImage
 from matplotlib.patheffects import withStroke
 
 from fer_lit.analysis.averages import Attention
-from fer_lit.analysis.chapter import Analysis, Chapter, Drawing, Table
+from fer_lit.analysis.chapter import Analysis, Chapter, Drawing, Finding, Table
 from fer_lit.analysis.chapters.photographs import OPACITY, draw_samples
 from fer_lit.analysis.report import style
+from fer_lit.analysis.resolution import resolution_table
+from fer_lit.analysis.settings import describe, finer_layer
 from fer_lit.faces.face_set import SIZE
 from fer_lit.faces.occlusion import occlude
 from fer_lit.paper import BAND_HEIGHT, BANDS
 
 if TYPE_CHECKING:
     from fer_lit.analysis.averages import MappedPhotographs
-    from fer_lit.analysis.networks import Networks
+    from fer_lit.analysis.cam import MapSettings
+    from fer_lit.analysis.networks import Networks, TrainedNetwork
 
 _TABLE_CAPTION = (
     "The averaged maps: photographs, pairs of a photograph and a network that did not train on it, "
     "and how many of their maps are zero everywhere."
+)
+_RESOLUTION_CAPTION = (
+    "How finely the maps can tell rows of the face apart: cells a side, rows from one cell to the "
+    "next, rows of the outermost cells, and blur: the standard deviation, in rows, of the energy "
+    "of the gradient with which a cell answers to the pixels."
 )
 _MAPS_CAPTION = (
     "Averaged attention maps (Figure 3 of the paper): means of maps scaled to 0–1 each. Brackets "
@@ -48,6 +56,7 @@ def chapter(analysis: Analysis) -> Chapter | None:
     marks = attention.emotions, attention.conditions, networks.covered_rows
     maps = draw_average_maps(means, *marks, colormap)
     over_faces = draw_average_maps(means, *marks, colormap, faces)
+    resolution = resolution_table(networks, analysis.settings.layer, mapped.indices)
     return Chapter(
         "Where the networks look",
         [
@@ -55,10 +64,32 @@ def chapter(analysis: Analysis) -> Chapter | None:
             Drawing("maps", maps, _MAPS_CAPTION),
             Drawing("maps_over_faces", over_faces, _OVER_FACES_CAPTION),
         ],
-        [Table("maps", maps_table(attention), {_TABLE_CAPTION: None})],
+        [
+            Table("maps", maps_table(attention), {_TABLE_CAPTION: None}),
+            Table("resolution", resolution, {_RESOLUTION_CAPTION: None}),
+        ],
+        [_how_fine(analysis.settings, networks.trained.values(), resolution)],
         notes=_notes_on_seeds(networks),
         files={"attention.npz": attention.save},
     )
+
+
+def _how_fine(
+    settings: MapSettings, networks: Collection[TrainedNetwork], resolution: pd.DataFrame
+) -> Finding:
+    """Say which maps these are, how finely they see, and which would be finer."""
+    spacing, spread = resolution[["spacing", "blur"]].max()
+    text = (
+        f"Attention is {describe(settings, networks)}. A cell is {spacing:.1f} rows of the face "
+        f"from the next and answers to what lies around it with a standard deviation of "
+        f"{spread:.1f} rows; a band has {BAND_HEIGHT}."
+    )
+    if finer := finer_layer(settings.layer, networks):
+        text += (
+            f" Finer: layer={finer}, whose maps pass through more blocks and have checks of their "
+            "own."
+        )
+    return Finding(text)
 
 
 def maps_table(attention: Attention) -> pd.DataFrame:
