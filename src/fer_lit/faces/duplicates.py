@@ -96,14 +96,22 @@ def _equal_faces(pixels: np.ndarray) -> np.ndarray:
     return np.array([numbers.setdefault(face.tobytes(), len(numbers)) for face in pixels], np.int64)
 
 
-def _join_near(pixels: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Return `groups`, those with near duplicates made one."""
+def hash_signs(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return which of the faces (uint8, (N, 48, 48)) are not blank, int64, (M,), and their hashes.
+
+    A hash is float32, (256,), −1 or 1 for each bit, so that a product of two hashes is the number
+    of equal bits less that of different ones.
+    """
     flat = pixels.reshape(len(pixels), -1)
     hashed = np.flatnonzero(flat.max(axis=1) > flat.min(axis=1))
-    signs = np.array([_hash(pixels[i]) for i in hashed], np.float32).reshape(-1, _HASH_SIDE**2)
-    signs = 2 * signs - 1
+    bits = np.array([_hash(pixels[i]) for i in hashed], np.float32).reshape(-1, _HASH_SIDE**2)
+    return hashed, 2 * bits - 1
+
+
+def _join_near(pixels: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Return `groups`, those with near duplicates made one."""
+    hashed, signs = hash_signs(pixels)
     for start in range(0, len(hashed), _CHUNK):
-        # A product of signs is the number of equal bits less that of different ones.
         agreement = signs[start : start + _CHUNK] @ signs[start:].T
         one, other = np.nonzero(agreement >= _HASH_SIDE**2 - 2 * NEAR)
         one, other = (groups[hashed[start + indices]] for indices in (one, other))
