@@ -9,6 +9,7 @@ import argparse
 import signal
 import sys
 
+import duplicates
 import faults
 import images
 import jobs
@@ -32,6 +33,7 @@ COMMANDS = {
     "stages": stages,
     "maps": maps,
     "faults": faults,
+    "duplicates": duplicates,
 }
 """Sub-command → module with `add_arguments(parser)` and `run(arguments)`."""
 

@@ -11,6 +11,7 @@ import pytest
 from helpers import warm
 from helpers.backbones import build_backbone
 from helpers.command import ROOT
+from helpers.copies import cropped, photograph
 from PIL import Image
 from safetensors.torch import save_file
 
@@ -149,6 +150,27 @@ def test_maps_are_timed_and_equal_those_of_the_library(tmp_path):
     assert all(number(row["ms per face, median"]) > 0 for row in rows)
     errors = done.stdout.split("in float32: ")[1].splitlines()[0]  # of the logit, the probability
     assert all(float(error.split()[1]) < 1e-4 for error in errors.split(", "))
+
+
+def test_pairs_are_drawn_by_the_distance_of_their_hashes(tmp_path):
+    for emotion, first in (("angry", 0), ("happy", 4), ("neutral", 8)):
+        folder = tmp_path / "faces" / emotion
+        folder.mkdir(parents=True)
+        for number in range(first, first + 4):
+            face = photograph(number)
+            # A copy pixel by pixel is left out; one that is cropped is the other of a pair.
+            for name, pixels in (("a", face), ("copy", face), ("cropped", cropped(face))):
+                Image.fromarray(pixels).save(folder / f"{number}{name}.png")
+    given = ("--root", "faces", "--out", "sheets", "--bits", "0", "60", "--pairs", "2")
+    (rows,) = tables(benchmark(tmp_path, "duplicates", *given))
+    assert sum(int(row["pairs"]) for row in rows) == 12
+    assert {row["pairs of a face and a mirror image"] for row in rows} == {"0"}
+    drawn = {int(row["bits that differ"]): min(int(row["pairs"]), 2) for row in rows}
+    assert {int(row["bits that differ"]): int(row["drawn"]) for row in rows} == drawn
+    sheets = sorted(path.name for path in (tmp_path / "sheets").iterdir())
+    assert sheets == [f"{bits:03d}_1.png" for bits in sorted(drawn)]
+    with Image.open(tmp_path / "sheets" / sheets[0]) as sheet:
+        assert len(np.unique(sheet)) > 100
 
 
 def test_a_wrong_option_is_an_error_of_one_line(tmp_path):

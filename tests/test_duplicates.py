@@ -59,6 +59,16 @@ def test_a_mirror_image_is_none():
     assert members(groups.near) == []
 
 
+def test_faces_are_near_up_to_60_bits(monkeypatch):
+    bits = np.zeros((3, 256), bool)
+    bits[1, :60] = True
+    bits[2, 60:122] = True  # 62 bits from the first, more from the second
+    faces = [photograph(number) for number in range(3)]
+    hashes = {face.tobytes(): own for face, own in zip(faces, bits, strict=True)}
+    monkeypatch.setattr(duplicates, "_hash", lambda face: hashes[face.tobytes()])
+    assert members(found(*faces).near) == [[0, 1]]
+
+
 def test_a_chain_is_one_group():
     first, middle, last = (photograph(0, shift) for shift in range(3))
     assert members(found(first, last).near) == []
@@ -101,6 +111,16 @@ def test_groups_are_found_once(monkeypatch, cache):
     again = find_duplicates(faces)
     np.testing.assert_array_equal(again.exact, first.exact)
     np.testing.assert_array_equal(again.near, first.near)
+
+
+def test_groups_of_another_threshold_are_not_read(cache):
+    faces = face_set([photograph(0), photograph(1)], [0, 0])
+    find_duplicates(faces)
+    (path,) = cache.rglob("*.npz")
+    earlier = path.with_name(path.name.replace("_2.npz", "_1.npz"))  # up to 56 bits
+    path.unlink()
+    np.savez(earlier, groups=np.zeros((2, 2), np.int64))
+    assert members(find_duplicates(faces).near) == []
 
 
 class Trap:
