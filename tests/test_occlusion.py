@@ -68,7 +68,7 @@ def test_every_configured_occlusion_covers_what_it_says_and_nothing_else(name):
 
 
 def test_all_occlusions_have_the_same_keys():
-    assert set(PAPER) | {"mask", "sunglasses", "band"} <= set(NAMES)
+    assert set(PAPER) | {"forehead", "mask", "sunglasses", "band"} <= set(NAMES)
     keys = {name: list(OmegaConf.load(CONF / f"{name}.yaml")) for name in NAMES}
     assert set(map(tuple, keys.values())) == {tuple(keys["none"])}
 
