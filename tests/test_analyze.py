@@ -18,9 +18,15 @@ from fer_lit.analysis.cam import MapSettings
 from fer_lit.analysis.chapter import Analysis, records
 from fer_lit.analysis.chapters import attention, photographs
 from fer_lit.analysis.chapters.trust import check_maps
+from fer_lit.analysis.checks import removal
+from fer_lit.analysis.checks.retraining import retrained
 from fer_lit.analysis.maps import choose_photographs, map_photographs
 from fer_lit.analysis.networks import gather, load_networks
 from fer_lit.analysis.selection import select_runs
+from fer_lit.feature_bank.bank import FeatureBank, depends_on
+from fer_lit.fitting import fit_head
+from fer_lit.runs.predictions import prediction_frame
+from fer_lit.training import build_data
 
 EMOTIONS = ("happy", "sad")
 CONDITIONS = ("none", "eyes", "nose", "mouth")
@@ -136,6 +142,12 @@ def test_the_papers_findings_and_the_checks_have_verdicts(folder, results):
     # Hardly any place matters when the signal is covered.
     assert checks["deletion", "mouth"]["value"] < 0.1 < checks["deletion", "none"]["value"]
     assert checks["drawn faces", None]["verdict"] in ("pass", "fail")
+    for check in ("knows the emotions", "reproducibility", "insertion", "ROAD combined"):
+        assert checks[check, "none"]["verdict"] == "pass", check
+    (stage,) = rows(results, "cascade", condition="none")
+    assert (
+        stage["block"] == "conv1" and stage["value"] == checks["random backbone", "none"]["value"]
+    )
     screen = (folder / "screen.txt").read_text()
     assert "Can the maps be trusted?" in screen
     *_, report, upload = screen.splitlines()
@@ -270,13 +282,16 @@ def test_without_photographs_the_predictions_are_analysed(folder):
     assert (newest / "tables" / "tests.csv").exists()
 
 
-def test_a_network_that_trained_on_all_drawn_photographs_is_not_checked(folder, selection):
+def test_a_network_that_trained_on_all_drawn_photographs_is_not_checked(selection, monkeypatch):
+    monkeypatch.setattr(removal, "PHOTOGRAPHS", 4)
     networks, _ = gather(selection, None, None, torch.device("cpu"))
     networks.held_out["none", 0][:] = False
     settings = MapSettings("conv1", "gradcam", "label", "logit")
     indices = choose_photographs(networks.held_out, networks.faces.labels, 30, seed=0)
-    table = check_maps(networks, indices, settings, seed=0)
+    table, stages = check_maps(networks, indices, settings, seed=0)
     verdicts = {(row["check"], row["condition"]): row["verdict"] for row in records(table)}
+    assert set(stages["condition"]) == {"eyes", "nose", "mouth"}
+    assert verdicts["knows the emotions", "none"] == "pass"
     assert verdicts["deletion", "none"] == ("not applicable: none of the photographs is held out")
     assert verdicts["deletion", "eyes"] in ("pass", "fail")
     mapped = map_photographs(networks, indices, settings)
@@ -286,6 +301,60 @@ def test_a_network_that_trained_on_all_drawn_photographs_is_not_checked(folder, 
     analysis = Analysis(cfg, selection, networks, settings, mapped)
     assert [one.name for one in photographs.chapter(analysis).drawings] == ["examples"]
     assert attention.chapter(analysis).drawings[0].name == "samples"
+
+
+def verdicts_of(networks) -> dict[str, str]:
+    """Return the verdicts of the checks of a single condition's maps."""
+    settings = MapSettings("conv1", "gradcam", "label", "logit")
+    indices = choose_photographs(networks.held_out, networks.faces.labels, 30, seed=0)
+    table, _ = check_maps(networks, indices, settings, seed=0)
+    return dict(zip(table["check"], table["verdict"], strict=True))
+
+
+def test_a_head_that_learnt_shuffled_labels_fails_a_check(selection, monkeypatch):
+    """The faces, their features and the training are the same."""
+    monkeypatch.setattr(removal, "PHOTOGRAPHS", 12)
+    found, _ = gather(selection, None, None, torch.device("cpu"))
+    key, condition = ("none", 0), selection.conditions["none"]
+    known = found.trained[key]
+    only = replace(found, selection=selection, trained={key: known})
+    assert verdicts_of(only)["knows the emotions"] == "pass"
+
+    run = condition.runs[0]
+    data = build_data(run.config, found.faces)
+    data.bank = FeatureBank(data.views, depends_on(data.faces, data.occlusion), known.reader)
+    labels = found.faces.labels.copy()
+    labels[data.split.train] = np.arange(len(data.split.train)) % 2  # half of either emotion
+    data._labels = torch.from_numpy(labels)
+    shuffled = known.with_head(fit_head(run.config, data, found.device, seed=1))
+    held_out = np.flatnonzero(found.held_out[key])
+    told = shuffled.probabilities(data.bank.read(torch.from_numpy(held_out), 0)).numpy()
+    own = prediction_frame(
+        run.predictions["image"], found.faces.labels[held_out], told, found.faces.classes
+    )
+    ignorant = replace(condition, runs={0: replace(run, predictions=own)})
+    of_labels = replace(selection, conditions={"none": ignorant})
+    verdicts = verdicts_of(replace(found, selection=of_labels, trained={key: shuffled}))
+    assert verdicts["knows the emotions"] == "fail"
+
+
+def test_a_head_is_trained_once_more_if_its_features_are_there(selection, monkeypatch, tmp_path):
+    networks, _ = gather(selection, None, None, torch.device("cpu"))
+    key = ("none", 0)
+    state = torch.get_rng_state()
+    again = [retrained(networks, key, seed) for seed in (1, 1, 2)]
+    assert torch.equal(torch.get_rng_state(), state)
+    known, *weights = [one.head.linear.weight for one in (networks.trained[key], *again)]
+    assert torch.equal(weights[0], weights[1]) and not torch.equal(weights[0], weights[2])
+    assert not torch.equal(weights[0], known)
+    assert again[0].reader is networks.trained[key].reader
+    config = selection.conditions["none"].runs[0].config
+    monkeypatch.setenv("FER_LIT_CACHE", str(tmp_path))
+    assert retrained(networks, key, 1) == (
+        "the features of its training faces are not in the cache"
+    )
+    monkeypatch.setitem(config.model, "freeze", "stem")
+    assert retrained(networks, key, 1) == "its backbone was trained, too"
 
 
 def test_other_photographs_are_not_taken_for_those_of_the_runs(folder, selection):

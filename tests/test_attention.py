@@ -11,7 +11,7 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputSoftmaxTarget
 from torch import nn
 
 from fer_lit.analysis.cam import MapMaker, MapSettings, trunk
-from fer_lit.analysis.chapters.trust import with_random_head
+from fer_lit.analysis.checks.likeness import with_random_head
 from fer_lit.analysis.networks import TrainedNetwork
 from fer_lit.analysis.settings import (
     choose_layer,

@@ -136,6 +136,20 @@ def test_the_bank_gives_what_the_network_gives(backbone, view):
         assert wanted[tap].std(dim=0).max() > 0  # faces differ
 
 
+def test_the_bank_knows_what_it_has(backbone, cache):
+    bank = opened(backbone)
+    assert not bank.has(everything(0))
+    bank.fill({0: np.arange(FACES - 1), 1: np.arange(FACES)})
+    assert bank.has({0: np.arange(FACES - 1), 1: np.arange(FACES)})
+    assert not bank.has(everything(0))
+    (features,) = cache.glob("features/*/view1_maxpool1_2.features.npy")
+    content = bytearray(features.read_bytes())
+    content[-1] ^= 1  # of the last face
+    features.write_bytes(content)
+    assert not bank.has(everything(1))
+    assert bank.has({1: np.arange(FACES - 1)})
+
+
 def test_bfloat16_features_are_kept_to_half_a_unit_of_float16(backbone):
     bank = opened(backbone, arithmetic="bfloat16")
     bank.fill(everything(0))

@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from inspect import signature
@@ -14,13 +14,14 @@ import numpy as np
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from omegaconf import DictConfig, OmegaConf
+from torch import nn
 
 from fer_lit.classifier import EmotionClassifier
 from fer_lit.errors import ConfigError
 from fer_lit.faces.datamodule import FaceDataModule
 from fer_lit.files import remove
 from fer_lit.limits import suggestion
-from fer_lit.precision import Precision
+from fer_lit.precision import Precision, choose_precision
 from fer_lit.runs.folder import RunFolder, one_line
 from fer_lit.runs.metrics import MetricsTable
 from fer_lit.stopping import stop_if_asked
@@ -61,6 +62,15 @@ def check_trainer(options: DictConfig) -> None:
             )
 
 
+def new_classifier(options: DictConfig, classes: Sequence[str], **others: Any) -> EmotionClassifier:
+    """Return a new classifier as configured (`conf/model`); `others` come before the options."""
+    described = OmegaConf.to_container(options, resolve=True) | others
+    # Others are options of its head, its backbone or its schedule, which have them already.
+    taken = [name for name in signature(EmotionClassifier).parameters if name in described]
+    arguments = {name: described[name] for name in taken}
+    return EmotionClassifier(**arguments, classes=list(classes), trust=True)
+
+
 def fit(
     cfg: DictConfig,
     run: RunFolder,
@@ -79,7 +89,7 @@ def fit(
     options = OmegaConf.to_container(cfg.trainer)
     options["accelerator"] = "gpu" if device.type == "cuda" else "cpu"
     options["precision"] = precision.trainer
-    with _quiet_lightning():
+    with _quiet_lightning(), _ended_by_ctrl_c():
         trainer = L.Trainer(
             **options,
             default_root_dir=run.path,
@@ -88,17 +98,42 @@ def fit(
             num_sanity_val_steps=0,
             enable_model_summary=False,
         )
-        try:
-            trainer.fit(model, data, ckpt_path=_last_checkpoint(run), weights_only=True)
-            probabilities = torch.cat(trainer.predict(model, data))
-            if len(data.split.test):
-                best = trainer.checkpoint_callback.best_model_path
-                trainer.test(model, data, ckpt_path=best, weights_only=True, verbose=False)
-        except SystemExit as error:  # what Lightning makes of Ctrl-C
-            raise KeyboardInterrupt from error
+        trainer.fit(model, data, ckpt_path=_last_checkpoint(run), weights_only=True)
+        probabilities = torch.cat(trainer.predict(model, data))
+        if len(data.split.test):
+            best = trainer.checkpoint_callback.best_model_path
+            trainer.test(model, data, ckpt_path=best, weights_only=True, verbose=False)
     if model.backbone.frozen_digest() != digest:
         raise RuntimeError("what is frozen of the backbone changed during training")
     return probabilities.cpu().numpy()
+
+
+def fit_head(cfg: DictConfig, data: FaceDataModule, device: torch.device, seed: int) -> nn.Module:
+    """Return a new head that was trained on the features of `data.bank` as a run's head is.
+
+    Nothing is written, logged or validated, and torch's random state stays as it was. On a CPU the
+    head trains in float32 whatever the run did.
+
+    Args:
+        cfg: of a run; its options of the head, the optimiser, the schedule and the trainer count.
+        data: what it learns; the bank holds all that training reads.
+        device: where it learns.
+        seed: of the initial head, the order of the batches and what is dropped.
+    """
+    cpu = device.type == "cpu"
+    own = {
+        "accelerator": "cpu" if cpu else "gpu",
+        "precision": choose_precision("auto" if cpu else cfg.trainer.precision, device).trainer,
+        "limit_val_batches": 0,
+    }
+    silent = ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary")
+    options = OmegaConf.to_container(cfg.trainer) | own | dict.fromkeys(silent, False)
+    with torch.random.fork_rng(), _quiet_lightning(), _ended_by_ctrl_c():
+        torch.manual_seed(seed)
+        # Its backbone takes no part, so that it need not be the one that was read.
+        model = new_classifier(cfg.model, data.faces.classes, weights=None, freeze="all")
+        L.Trainer(**options, callbacks=[_Stop()]).fit(model, data)
+    return model.head.to(device)
 
 
 def _last_checkpoint(run: RunFolder) -> Path | None:
@@ -135,6 +170,14 @@ class _Stop(L.Callback):
     def on_train_batch_start(self, *arguments: Any) -> None:
         """Raise KeyboardInterrupt if that was asked for."""
         stop_if_asked()
+
+
+@contextmanager
+def _ended_by_ctrl_c() -> Iterator[None]:
+    try:
+        yield
+    except SystemExit as error:  # what Lightning makes of Ctrl-C
+        raise KeyboardInterrupt from error
 
 
 @contextmanager

@@ -3,14 +3,13 @@
 import logging
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
-from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import numpy as np
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from fer_lit.classifier import EmotionClassifier
 from fer_lit.errors import ConfigError, of_the_disk
@@ -20,7 +19,7 @@ from fer_lit.faces.split import split_faces
 from fer_lit.faces.views import FaceViews
 from fer_lit.feature_bank.bank import FeatureBank, depends_on
 from fer_lit.files import write_json
-from fer_lit.fitting import check_trainer, fit
+from fer_lit.fitting import check_trainer, fit, new_classifier
 from fer_lit.networks.reader import FrozenReader
 from fer_lit.networks.weights import calibrate_batch_norm
 from fer_lit.options import check
@@ -171,15 +170,11 @@ def build_classifier(
     These faces are not occluded, so that the backbone is the same in every condition.
     """
     L.seed_everything(cfg.seed, verbose=False)
-    options = OmegaConf.to_container(cfg.model, resolve=True)
-    # Others are options of its head, its backbone or its schedule, which have them already.
-    taken = [name for name in signature(EmotionClassifier).parameters if name in options]
-    model = EmotionClassifier(
-        **{name: options[name] for name in taken},
-        classes=list(data.faces.classes),
+    model = new_classifier(
+        cfg.model,
+        data.faces.classes,
         backbone_arithmetic=str(precision.backbone).removeprefix("torch."),
         download=cfg.data.download,
-        trust=True,
     )
     if cfg.model.weights is None:
         calibrate_batch_norm(model.backbone, _calibration_faces(data))

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from fer_lit.analysis.averages import mean_known
 from fer_lit.faces.face_set import SIZE
 from fer_lit.faces.occlusion import occlude
 
@@ -61,6 +62,7 @@ def blur(network: TrainedNetwork, layer: str, pixels: np.ndarray) -> float:
     It is the standard deviation over rows of the energy of the gradient: the squared derivatives of
     the cell's channels by the pixels, summed over channels (by random signs, whose expectation that
     is) and over faces, uint8, (N, 48, 48). What lies as far apart as that is one place to the map.
+    Cells that answer to nothing are left out.
     """
     reader = network.reader
     views = network.views(pixels)
@@ -76,10 +78,12 @@ def blur(network: TrainedNetwork, layer: str, pixels: np.ndarray) -> float:
         (gradient,) = torch.autograd.grad(mixed[row, len(centres) // 2], inputs, retain_graph=True)
         energy = gradient.double().square().sum(dim=(0, 1, 3)).cpu().numpy()
         spreads.append(_deviation(energy))
-    return float(np.mean(spreads)) * SIZE / reader.image_size
+    return float(mean_known(np.array(spreads), axis=0)) * SIZE / reader.image_size
 
 
 def _deviation(weights: np.ndarray) -> float:
+    if not weights.any():
+        return np.nan
     places = np.arange(len(weights))
     mean = np.average(places, weights=weights)
     return float(np.sqrt(np.average((places - mean) ** 2, weights=weights)))

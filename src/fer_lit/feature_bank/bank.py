@@ -115,6 +115,14 @@ class FeatureBank:
                 for view, indices in wanted.items():
                     self._fill_view(view, indices, missing, advance)
 
+    def has(self, wanted: Mapping[int, np.ndarray]) -> bool:
+        """Return whether all these features, view → indices of faces, are there and undamaged."""
+        return all(
+            stored.is_sound(indices) and bool(stored.present()[indices].all())
+            for view, indices in wanted.items()
+            for stored in (self._stored(view, tap) for tap in self._reader.taps)
+        )
+
     def read(self, indices: Tensor, view: int) -> dict[str, Tensor]:
         """Return features, tap → float32, (B, channels, grid, grid), on the device of `indices`.
 

@@ -1,0 +1,1 @@
+"""Checks of the attention maps, each of which can fail: one topic a module."""
