@@ -8,7 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 from fer_lit.cli.common import Start, own_folder
 from fer_lit.cli.overrides import compose_job, refuse_several_values
 from fer_lit.errors import ConfigError
-from fer_lit.limits import FLAG, FOLDER, SEED, Rule, check_rules, one_of, path, whole
+from fer_lit.limits import FLAG, FOLDER, SEED, Rule, check_rules, number, one_of, path, whole
 from fer_lit.options import check_built
 
 METHODS = {
@@ -46,6 +46,7 @@ _RULES = (
     Rule("layer", *path("the name of a block")),
     Rule("target", *one_of("label", "predicted")),
     Rule("score", *one_of("logit", "probability")),
+    Rule("margin", *number(lambda v: 0 < v <= 100, "a number above 0, at most 100")),
     Rule("colormap", _is_colormap, "a colour map of matplotlib, such as jet or viridis"),
     Rule("data.root", *path("a folder or a CSV file")),
     Rule("weights", *path("a file of weights")),
