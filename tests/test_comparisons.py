@@ -6,12 +6,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from helpers.command import CONF
+from helpers.figures import assert_readable
 from helpers.run_folders import run
 from omegaconf import OmegaConf
 from scipy.stats import t as student
 
+from fer_lit import comparison
 from fer_lit.analysis.chapter import Analysis, records
-from fer_lit.analysis.chapters import accuracy, splits
+from fer_lit.analysis.chapters import accuracy, power, splits
 from fer_lit.analysis.chapters.splits import protocol_pairs
 from fer_lit.analysis.labels import occlusion_pairs, option_pairs
 from fer_lit.analysis.selection import select_runs
@@ -45,7 +47,7 @@ def analysed(*folders: str) -> tuple[dict, SimpleNamespace]:
     """Return the conditions, and what the chapters about predictions have found."""
     selection = select_runs(list(folders), "outputs")
     analysis = Analysis(OmegaConf.create({"margin": 1}), selection)
-    written = [write(analysis) for write in (accuracy.chapter, splits.chapter)]
+    written = [write(analysis) for write in (accuracy.chapter, power.chapter, splits.chapter)]
     chapters = [one for one in written if one]
     return selection.conditions, SimpleNamespace(
         drawings={one.name: one.figure for chapter in chapters for one in chapter.drawings},
@@ -316,6 +318,36 @@ def test_two_seeds_have_one_number_and_no_interval_over_them(tmp_path):
     drop = next(row for row in results.tables["drop"] if row["emotion"] == "all")
     assert drop["drop"] == results.tables["differences"][0]["difference"] == pytest.approx(0.45)
     assert drop["reference_recall"] == none["accuracy"]
+    assert "power" not in results.tables
+
+
+def test_power_is_drawn_and_told(tmp_path):
+    _, results = analysed(sweep(tmp_path, {"none": [15, 18, 20], "eyes": [14, 19, 18]}))
+    (row,) = results.tables["power"]
+    # Differences 0.05, −0.05, 0.1 over splits; 1, 1 and 2 of 20 faces would make it 0.04 at most
+    spread = np.std([0.05, -0.05, 0.1], ddof=1)
+    assert row == row | {"reference": "none", "condition": "eyes", "seeds": 3, "ratio": 0.4}
+    assert row["sd"] == pytest.approx(spread)
+    assert row["power"] == pytest.approx(float(comparison.power(0.01, spread, 0.4, 3)))
+    assert row["power"] < row["ceiling"] < 0.1 and row["seeds_wanted"] is None
+    said = (
+        f"eyes against none is out of reach (at most {100 * row['ceiling']:.0f} % with any number"
+    )
+    assert said in results.findings[-1].text
+    (axis,) = results.drawings["power"].axes
+    assert axis.lines[0].get_ydata()[0] == pytest.approx(100 * row["power"])
+    assert_readable(results.drawings["power"])
+
+
+def test_the_fewest_seeds_that_suffice_are_found(tmp_path):
+    selection = select_runs(sweep(tmp_path, {"none": [15, 18, 20], "eyes": [14, 19, 18]}), "")
+    (row,) = records(power.power_table(selection, 0.3))
+    wanted = row["seeds_wanted"]
+    spread = row["sd"]
+    assert comparison.power(0.3, spread, 0.4, wanted) >= 0.8
+    assert wanted > 3 and comparison.power(0.3, spread, 0.4, wanted - 1) < 0.8
+    (finding,) = power.power_findings(power.power_table(selection, 0.3), 0.3)
+    assert f"eyes against none {wanted} seeds" in finding.text
 
 
 def test_one_split_for_all_seeds_has_no_interval_over_them(tmp_path):
