@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from fer_lit.analysis.chapter import Analysis, Chapter, Finding, Table, records
+from fer_lit.analysis.chapters.leakage import LEAKAGE_CAPTIONS, leakage_findings, leakage_table
 from fer_lit.analysis.labels import Condition, Pair, Run
 from fer_lit.analysis.report.style import points
 from fer_lit.comparison import FACES, MIN_NETWORKS, SPLITS, effective_count
@@ -32,14 +33,22 @@ _PROTOCOL_COLUMNS = (
 
 
 def chapter(analysis: Analysis) -> Chapter:
-    """Count the faces of each part and compare the protocols."""
+    """Count the faces of each part, compare the protocols, and say what duplicates are worth."""
     conditions = analysis.selection.conditions
     protocols = protocol_table(conditions)
     tables = [
         Table("splits", splits_table(conditions), {_SPLITS_CAPTION: None}),
         Table("protocols", protocols, {_PROTOCOLS_CAPTION: None}),
     ]
-    return Chapter("How the faces were split", tables=tables, findings=protocol_findings(protocols))
+    findings, notes = protocol_findings(protocols), []
+    if analysis.networks:
+        margin = analysis.cfg.margin / 100
+        leakage = leakage_table(conditions, analysis.networks.faces, margin)
+        tables.append(Table("leakage", leakage, LEAKAGE_CAPTIONS))
+        findings += leakage_findings(leakage, margin)
+    else:
+        notes = ["what duplicates in training are worth is not told: that takes the photographs"]
+    return Chapter("How the faces were split", tables=tables, findings=findings, notes=notes)
 
 
 def splits_table(conditions: Mapping[str, Condition]) -> pd.DataFrame:
