@@ -11,6 +11,7 @@ import sys
 
 import faults
 import images
+import intervals
 import jobs
 import maps
 import memory
@@ -32,6 +33,7 @@ COMMANDS = {
     "stages": stages,
     "maps": maps,
     "faults": faults,
+    "coverage": intervals,
 }
 """Sub-command → module with `add_arguments(parser)` and `run(arguments)`."""
 
