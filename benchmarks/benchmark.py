@@ -12,6 +12,7 @@ import sys
 import duplicates
 import faults
 import images
+import intervals
 import jobs
 import maps
 import memory
@@ -34,6 +35,7 @@ COMMANDS = {
     "maps": maps,
     "faults": faults,
     "duplicates": duplicates,
+    "coverage": intervals,
 }
 """Sub-command → module with `add_arguments(parser)` and `run(arguments)`."""
 

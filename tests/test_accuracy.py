@@ -9,17 +9,20 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers.predictions import EMOTIONS, accuracies, guesses, outcome
-from pandas.testing import assert_frame_equal
 from scipy.stats import bootstrap
+from sklearn.metrics import balanced_accuracy_score, log_loss, roc_auc_score
 
 from fer_lit.analysis.chapter import records
 from fer_lit.analysis.chapters.accuracy import confusion_table
 from fer_lit.analysis.chapters.calibration import calibration_table
-from fer_lit.analysis.chapters.costs import drop_table, paired_test_table
+from fer_lit.analysis.chapters.differences import drop_table
+from fer_lit.analysis.chapters.paired_tests import paired_test_table
+from fer_lit.analysis.scores import scores
 from fer_lit.errors import ConfigError
 from fer_lit.runs.predictions import (
+    each_once,
     join_predictions,
-    pooled,
+    matched,
     prediction_frame,
     probability_columns,
     read_predictions,
@@ -31,9 +34,9 @@ def calibration(predictions, **options):
     return records(calibration_table(join_predictions(predictions), **options))
 
 
-def drops(predictions, reference="none"):
-    references = dict.fromkeys(predictions, reference)
-    return records(drop_table(join_predictions(predictions), references))
+def drops(predictions, reference="none", ratio=None):
+    references, ratios = dict.fromkeys(predictions, reference), dict.fromkeys(predictions, ratio)
+    return records(drop_table(join_predictions(predictions), references, ratios))
 
 
 def compare(**right):
@@ -48,6 +51,11 @@ def compare_all(predictions):
     return records(table), notes
 
 
+def of_counts(rows):
+    """Leave out the linear probability model, which has tests of its own."""
+    return [row for row in rows if row["test"] != "linear probability"]
+
+
 def by_pair(rows):
     return {(row["a"], row["b"]): row for row in rows if row["test"] == "McNemar"}
 
@@ -59,23 +67,24 @@ def test_the_most_probable_emotion_is_the_prediction():
     assert found["right"].tolist() == [True, False, True]
 
 
-def test_pooled_takes_each_photograph_from_the_first_run_that_it_validates():
-    by_seed = {
-        10: guesses([2, 1, 0], [2, 2, 2], names="dca"),
+def test_photographs_are_matched_in_every_seed_and_come_first_once():
+    none = {
         2: guesses([0, 1], [1, 1], names="bc"),
         0: guesses([0, 0], [0, 1], names="ba"),
     }
-    pool = pooled(join_predictions({"none": by_seed}))
-    assert pool["image"].tolist() == ["b", "a", "c", "d"]
-    assert pool["label"].cat.codes.tolist() == [0, 0, 1, 2]
-    assert pool["prediction"].cat.codes.tolist() == [0, 1, 1, 2]
-
-
-def test_pooled_leaves_one_run_as_it_is():
-    run = guesses([2, 0, 1], [1, 0, 1], names="cab")
-    pool = pooled(join_predictions({"none": {3: run}}))
-    assert set(pool["condition"]) == {"none"} and set(pool["seed"]) == {3}
-    assert_frame_equal(pool.drop(columns=["condition", "seed"]), run)
+    eyes = {
+        0: guesses([0, 0], [0, 1], names="ab"),
+        2: guesses([1, 0], [1, 0], names="cb"),
+    }
+    right = matched(join_predictions({"none": none, "eyes": eyes}), ("eyes", "none"), [0, 2])
+    assert right.to_records().tolist() == [
+        (0, "a", "angry", True, False),
+        (0, "b", "angry", False, True),
+        (2, "b", "angry", True, False),
+        (2, "c", "happy", True, True),
+    ]
+    assert each_once(right).index.get_level_values("image").tolist() == ["a", "b", "c"]
+    assert each_once(right)["eyes"].tolist() == [True, False, True]  # b as seed 0 has it
 
 
 def test_accuracy_by_hand():
@@ -90,15 +99,18 @@ def test_accuracy_by_hand():
         "accuracy": 0.6,
         "low": pytest.approx(0.3127, abs=5e-5),  # (0.6 + 0.19207 ∓ 0.35929) / 1.38415
         "high": pytest.approx(0.8318, abs=5e-5),
-        "mean": 0.6,
+        "interval": "faces",
         "sd": None,
-        "mean_low": None,
-        "mean_high": None,
+        "baseline": 0.4,
+        "balanced_accuracy": pytest.approx((0.75 + 0.5 + 0.5) / 3),
         "macro_f1": pytest.approx((3 / 4 + 4 / 7 + 2 / 5) / 3),
+        # Of two probabilities each curve has one corner: half of the recalls of both sides.
+        "auc": pytest.approx(((3 / 4 + 5 / 6) + (2 / 4 + 5 / 6) + (1 / 2 + 6 / 8)) / 6),
+        "log_loss": pytest.approx(-0.6 * math.log(0.8) - 0.4 * math.log(0.1)),
+        "ece": pytest.approx(0.2),
         "recall_angry": 0.75,
         "recall_happy": 0.5,
         "recall_neutral": 0.5,
-        "ece": pytest.approx(0.2),
     }
 
 
@@ -108,37 +120,62 @@ def test_the_interval_is_wilsons():
     assert (row["low"], row["high"]) == pytest.approx((0.2553, 0.3662), abs=5e-5)
 
 
-def test_mean_and_deviation_are_those_of_the_runs_and_the_rest_of_the_pool():
+def test_every_score_is_the_mean_of_the_networks():
     runs = {
-        1: outcome([1, 1, 1, 0], names="abcd"),
-        0: outcome([1, 0], names="ab"),
+        1: outcome([1, 1, 1, 0], names="abcd", confidence=0.9),
+        0: outcome([1, 0], names="ab", confidence=0.6),
     }
     (row,) = accuracies({"eyes": runs})
-    assert (row["seeds"], row["faces"], row["accuracy"]) == (2, 4, 0.5)
-    assert row["mean"] == pytest.approx(0.625)
+    assert (row["seeds"], row["faces"]) == (2, 4)
+    assert row["accuracy"] == row["recall_angry"] == pytest.approx(0.625)
     assert row["sd"] == pytest.approx(0.125 * math.sqrt(2))
+    assert row["ece"] == pytest.approx((0.15 + 0.1) / 2)
+    losses = (3 * math.log(0.9) + math.log(0.05)) / 4, (math.log(0.6) + math.log(0.2)) / 2
+    assert row["log_loss"] == pytest.approx(-sum(losses) / 2)
 
 
 def test_an_emotion_without_faces_has_no_recall():
     (row,) = accuracies({"none": {0: guesses([0, 0, 1], [0, 1, 1])}})
     assert (row["recall_angry"], row["recall_happy"], row["recall_neutral"]) == (0.5, 1, None)
     assert row["macro_f1"] == pytest.approx(2 / 3)  # of the two that there are
+    assert (row["balanced_accuracy"], row["auc"]) == (0.75, 0.75)
+    (one,) = accuracies({"none": {0: outcome([1, 0])}})
+    assert (one["baseline"], one["auc"]) == (1, None)  # nothing to tell angry faces from
+
+
+def test_the_areas_and_losses_are_those_of_scikit_learn():
+    rng = np.random.default_rng(0)
+    labels, table = rng.integers(0, 3, 200), rng.dirichlet(np.ones(3), 200)
+    found = scores(prediction_frame([*map(str, range(200))], labels, table, EMOTIONS))
+    area = roc_auc_score(labels, table, multi_class="ovr", average="macro")
+    assert found["auc"] == pytest.approx(area)
+    assert found["log_loss"] == pytest.approx(log_loss(labels, table))
+    predicted = table.argmax(axis=1)
+    assert found["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(labels, predicted))
+
+
+def test_a_network_that_is_sure_and_wrong_has_a_finite_loss():
+    (row,) = accuracies({"none": {0: outcome([1, 0], confidence=1.0)}})
+    assert row["log_loss"] == pytest.approx(-math.log(2**-52) / 2)
 
 
 def test_calibration_by_hand():
     sure = outcome([1, 1, 1, 0], names="abcd", confidence=0.9)
     unsure = outcome([1] * 5 + [0], names="efghij", confidence=0.58)
     run = pd.concat([sure, unsure])
+    sure_bin = {"confidence": pytest.approx(0.9), "accuracy": 0.75, "predictions": 4}
     assert calibration({"nose": {0: run}}) == [
         {
             "condition": "nose",
             "confidence": pytest.approx(0.58),
             "accuracy": pytest.approx(5 / 6),
-            "faces": 6,
+            "predictions": 6,
         },
-        {"condition": "nose", "confidence": pytest.approx(0.9), "accuracy": 0.75, "faces": 4},
+        {"condition": "nose", **sure_bin},
     ]
-    assert [row["faces"] for row in calibration({"nose": {0: run}}, bins=2)] == [10]
+    twice = calibration({"nose": {0: run, 1: sure}})  # all networks' predictions
+    assert twice[1]["predictions"] == 8
+    assert [row["predictions"] for row in calibration({"nose": {0: run}}, bins=2)] == [10]
     (row,) = accuracies({"nose": {0: run}})
     assert row["ece"] == pytest.approx((6 * (5 / 6 - 0.58) + 4 * (0.9 - 0.75)) / 10)
 
@@ -147,7 +184,7 @@ def test_calibration_by_hand():
 def test_calibration_of_networks_that_are_always_right_or_never(right):
     run = outcome(right, confidence=1.0)
     (row,) = calibration({"none": {0: run}})
-    assert row == {"condition": "none", "confidence": 1, "accuracy": right[0], "faces": 2}
+    assert row == {"condition": "none", "confidence": 1, "accuracy": right[0], "predictions": 2}
     assert accuracies({"none": {0: run}})[0]["ece"] == 1 - right[0]
 
 
@@ -159,16 +196,18 @@ def test_a_rounding_error_above_one_does_not_make_logits_of_probabilities():
 
 def test_confusion_by_hand():
     first = guesses([0, 0, 1, 1], [0, 2, 1, 0], names="abcd")
-    later = guesses([0, 1], [1, 2], names="ae")  # a was there
+    later = guesses([0, 1], [1, 2], names="ae")  # a once more
     table = confusion_table(join_predictions({"none": {0: first, 1: later}, "eyes": {1: later}}))
-    counts = {name: own["faces"].to_numpy() for name, own in table.groupby("condition")}
+    counts = {name: own["predictions"].to_numpy() for name, own in table.groupby("condition")}
     assert {name: own.reshape(3, 3).tolist() for name, own in counts.items()} == {
-        "none": [[1, 0, 1], [1, 1, 1], [0, 0, 0]],
+        "none": [[1, 1, 1], [1, 1, 1], [0, 0, 0]],
         "eyes": [[0, 1, 0], [0, 0, 1], [0, 0, 0]],
     }
     assert all(own.dtype == np.int64 for own in counts.values())
     assert len(table) == 18
-    wanted = {"condition": "none", "label": EMOTIONS[1], "prediction": EMOTIONS[0], "faces": 1}
+    wanted = {"condition": "none", "label": EMOTIONS[1], "prediction": EMOTIONS[0]} | {
+        "predictions": 1
+    }
     assert wanted in records(table)
 
 
@@ -187,14 +226,15 @@ def test_the_drop_of_each_emotion_by_hand():
         ("mouth", "neutral", 0, None, None, None),
         ("mouth", "all", 6, 0.5, pytest.approx(4 / 6), pytest.approx(1 / 6)),
     ]
-    # Two of four differ; a resample has none of them with probability 1/16, four with 1/16.
-    assert (rows[0]["low"], rows[0]["high"]) == (0, 1)
-    assert (rows[2]["low"], rows[2]["high"]) == (None, None)
+    # Residuals of 0.5: (16 · 4 · 0.125² + 0.5² + 1.5²) ÷ (4 + 2)²; Student's t of 5 is 2.5706.
+    half = 2.5706 * math.sqrt(3.5 / 36)
+    assert (rows[0]["low"], rows[0]["high"]) == pytest.approx((0.5 - half, 1), abs=1e-4)
+    assert [rows[2][name] for name in ("low", "high", "interval")] == [None] * 3
 
 
-def test_the_interval_of_the_drop_is_the_paired_bootstraps():
+def test_of_many_faces_the_interval_of_the_drop_is_the_paired_bootstraps():
     rng = np.random.default_rng(1)
-    without, covered = rng.random(300) < 0.8, rng.random(300) < 0.6
+    without, covered = rng.random(1000) < 0.8, rng.random(1000) < 0.6
     data = {"none": {0: outcome(without)}, "eyes": {0: outcome(covered)}}
     row = drops(data)[-1]
     known = bootstrap(
@@ -202,23 +242,18 @@ def test_the_interval_of_the_drop_is_the_paired_bootstraps():
         lambda a, b, axis: a.mean(axis=axis) - b.mean(axis=axis),
         paired=True,
         vectorized=True,
+        n_resamples=2000,
         method="percentile",
         rng=np.random.default_rng(2),
     ).confidence_interval
     assert (row["low"], row["high"]) == pytest.approx((known.low, known.high), abs=0.004)
 
 
-def test_the_interval_of_the_drop_is_the_same_each_time():
-    rng = np.random.default_rng(1)
-    names = ("none", "eyes", "nose", "mouth")
-    data = {name: {0: outcome(rng.random(20000) < 0.7)} for name in names}
-    assert drops(data) == drops(data)
-
-
 def test_nothing_drops_if_the_predictions_are_the_same():
     run = outcome([1, 0, 1, 1])
     row = drops({"none": {0: run}, "eyes": {0: run}})[-1]
-    assert (row["drop"], row["low"], row["high"]) == (0, 0, 0)
+    assert row["drop"] == 0
+    assert row["high"] == -row["low"] == pytest.approx(2.5706 * math.sqrt(2) / 6, abs=1e-4)
 
 
 def test_the_drop_from_another_reference():
@@ -240,16 +275,16 @@ def test_the_drop_is_paired_by_seed_and_photograph():
 
 def test_mcnemar_of_few_photographs_is_exact():
     rows, notes = compare(none=[1] * 10 + [0] * 2 + [1, 0], eyes=[0] * 10 + [1] * 2 + [1, 0])
+    rows = of_counts(rows)
     p = 2 * (1 + 12 + 66) / 2**12  # at most 2 of 12 tosses
     assert rows == [
         {
             "test": "McNemar",
             "a": "none",
             "b": "eyes",
-            "faces": 14,
+            "predictions": 14,
             "only_a_right": 10,
             "only_b_right": 2,
-            "difference": pytest.approx(8 / 14),
             "statistic": 2,
             "p": pytest.approx(p),
             "p_holm": pytest.approx(p),
@@ -281,16 +316,15 @@ def test_cochrans_q_by_hand():
         "test": "Cochran's Q",
         "a": "none",
         "b": None,
-        "faces": 6,
+        "predictions": 6,
         "only_a_right": None,
         "only_b_right": None,
-        "difference": None,
         "statistic": pytest.approx(4.5),
         "p": pytest.approx(math.exp(-2.25)),
         "p_holm": None,
         "rejects": False,
     }
-    assert [row["test"] for row in rows[1:]] == ["McNemar"] * 3
+    assert [row["test"] for row in rows[1:]] == ["McNemar"] * 3 + ["linear probability"] * 3
 
 
 def test_cochrans_q_rejects_where_one_condition_stands_out():
@@ -316,6 +350,10 @@ def test_holm_by_hand():
 @pytest.mark.parametrize("right", [[1, 0, 1, 1], [1] * 4, [0] * 4])
 def test_identical_predictions_give_p_of_one(right):
     rows, notes = compare(none=right, eyes=right, mouth=right)
+    rows, models = of_counts(rows), rows[4:]
+    assert [(row["statistic"], row["p"], row["rejects"]) for row in models] == [
+        (None, None, False)
+    ] * 3  # nothing varies
     assert [row["test"] for row in rows] == ["Cochran's Q", *["McNemar"] * 3]
     assert [(row["statistic"], row["p"], row["rejects"]) for row in rows] == [(0, 1, False)] * 4
     assert [row["p_holm"] for row in rows] == [None, 1, 1, 1]
@@ -326,7 +364,8 @@ def test_runs_are_paired_by_seed_and_each_photograph_counts_once():
     none = {0: outcome([1, 1], names="ab"), 1: outcome([0, 0, 1], names="abc")}
     eyes = {1: outcome([1, 1, 0], names="abc"), 0: outcome([0, 1], names="ab")}
     rows, notes = compare_all({"none": none, "eyes": eyes})
-    assert (rows[0]["faces"], rows[0]["only_a_right"], rows[0]["only_b_right"]) == (3, 2, 0)
+    assert (rows[0]["predictions"], rows[0]["only_a_right"], rows[0]["only_b_right"]) == (3, 2, 0)
+    assert rows[1]["test"] == "linear probability" and rows[1]["predictions"] == 5
     assert notes == []
 
 
@@ -342,7 +381,7 @@ def test_what_is_not_paired_is_noted():
         }
     )
     assert list(by_pair(rows)) == [("none", "eyes")]
-    assert len(rows) == 1
+    assert len(rows) == 2
     assert notes == [
         "Cochran's Q none, McNemar none – mouth, McNemar eyes – mouth, McNemar nose – mouth: "
         "not tested, as no seed is in common",

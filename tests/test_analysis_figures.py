@@ -249,10 +249,9 @@ def test_shares_are_drawn_by_band_with_intervals_and_the_uniform_share():
     assert_readable(figure)
 
 
-ONE_SEED = {"mean_low": None, "mean_high": None}
 ROWS = [
-    {"condition": "none", "accuracy": 0.75, "low": 0.72, "high": 0.78, **ONE_SEED},
-    {"condition": "mask", "accuracy": 0.5, "low": 0.45, "high": 0.55, **ONE_SEED},
+    {"condition": "none", "accuracy": 0.75, "low": 0.72, "high": 0.78},
+    {"condition": "mask", "accuracy": 0.5, "low": 0.45, "high": 0.55},
 ]
 
 
@@ -274,17 +273,14 @@ def test_accuracy_stands_beside_the_paper_and_apart_from_other_studies():
     assert_readable(figure)
 
 
-def test_the_interval_over_seeds_lies_beneath_the_one_over_faces():
-    rows = [{**ROWS[0], "mean_low": 0.7, "mean_high": 0.79}]
-    figure = draw_accuracy(pd.DataFrame(rows), None, {"none": [0.74, 0.76]})
-    interval = figure.axes[0].lines[-1]
-    assert interval.get_xdata() == pytest.approx([70, 79])
-    assert (interval.get_ydata() > 0).all()  # downwards
+def test_single_seeds_lie_beneath_their_mean():
+    figure = draw_accuracy(pd.DataFrame(ROWS[:1]), None, {"none": [0.74, 0.76]})
+    interval, mean, seeds = figure.axes[0].lines
+    assert list(interval.get_xdata()) == [72, 78] and list(mean.get_xdata()) == [75]
+    assert list(seeds.get_xdata()) == [74, 76] and (seeds.get_ydata() > 0).all()  # downwards
     (legend,) = figure.legends
-    assert [text.get_text() for text in legend.get_texts()][1:] == [
-        "single seeds",
-        "95 % interval of their mean",
-    ]
+    labels = [text.get_text() for text in legend.get_texts()]
+    assert labels == ["these runs, 95 % interval", "single seeds"]
     assert_readable(figure)
 
 
@@ -332,10 +328,10 @@ def test_transfer_frames_the_condition_that_a_network_was_trained_for():
 
 def test_reliability_shows_bins_with_faces_only():
     rows = [
-        {"condition": "none", "confidence": 0.4, "accuracy": 0.5, "faces": 25},
-        {"condition": "none", "confidence": 0.9, "accuracy": 0.8, "faces": 100},
-        {"condition": "none", "confidence": None, "accuracy": None, "faces": 0},
-        {"condition": "mouth", "confidence": 0.7, "accuracy": 0.7, "faces": 1},
+        {"condition": "none", "confidence": 0.4, "accuracy": 0.5, "predictions": 25},
+        {"condition": "none", "confidence": 0.9, "accuracy": 0.8, "predictions": 100},
+        {"condition": "none", "confidence": None, "accuracy": None, "predictions": 0},
+        {"condition": "mouth", "confidence": 0.7, "accuracy": 0.7, "predictions": 1},
     ]
 
     figure = draw_reliability(pd.DataFrame(rows), {"none": 0.0312, "mouth": 0.0})
@@ -344,10 +340,10 @@ def test_reliability_shows_bins_with_faces_only():
     (dots,) = [artist for artist in none.collections if isinstance(artist, PathCollection)]
     np.testing.assert_allclose(dots.get_offsets(), [[40, 50], [90, 80]])
     small, large = dots.get_sizes()
-    assert large == pytest.approx(4 * small)  # the area is proportional to the faces
+    assert large == pytest.approx(4 * small)  # the area is proportional to the predictions
     assert (texts(none), texts(mouth)) == (["ECE 3.1 %"], ["ECE 0.0 %"])
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert labels == ["1 face", "10 faces", "100 faces"]
+    assert labels == ["1 prediction", "10 predictions", "100 predictions"]
     assert_readable(figure)
 
 
@@ -387,10 +383,11 @@ def test_scores_of_any_number_can_be_read(names):
     emotions, conditions = names
     accuracy = np.linspace(0.4, 0.8, len(conditions) ** 2).reshape(len(conditions), -1)
     matrices = {name: np.full((len(emotions),) * 2, 1234) for name in conditions}
-    figures = {"accuracy": 0.7, "low": 0.68, "high": 0.72, "mean_low": 0.6, "mean_high": 0.8}
+    figures = {"accuracy": 0.7, "low": 0.68, "high": 0.72}
     rows = [{"condition": name, **figures} for name in conditions]
     bins = [
-        {"condition": name, "confidence": 0.9, "accuracy": 0.9, "faces": 50} for name in conditions
+        {"condition": name, "confidence": 0.9, "accuracy": 0.9, "predictions": 50}
+        for name in conditions
     ]
     assert_readable(draw_accuracy(pd.DataFrame(rows), {"none": 74.2}, {}))
     assert_readable(draw_confusions(matrices, emotions))

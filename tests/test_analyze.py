@@ -104,10 +104,13 @@ def test_covering_the_signal_costs_all_of_it_and_nothing_else_does(results):
     accuracy = {row["condition"]: row["accuracy"] for row in results["tables"]["accuracy"]}
     assert accuracy["none"] == accuracy["eyes"] == accuracy["nose"] == 1
     assert accuracy["mouth"] < 0.8
-    (covered,) = rows(results, "tests", a="none", b="mouth")
+    covered, model = rows(results, "tests", a="none", b="mouth")
     assert covered["rejects"] and covered["p_holm"] < 1e-3
-    (same,) = rows(results, "tests", a="none", b="eyes")
+    assert model["rejects"] and model["p_holm"] < 1e-3
+    same, _ = rows(results, "tests", a="none", b="eyes")
     assert same["p"] == same["p_holm"] == 1 and not same["rejects"]
+    verdicts = {row["verdict"] for row in results["tables"]["differences"]}
+    assert verdicts == {"inconclusive"}  # two seeds
 
 
 def test_the_diagonal_of_the_transfer_matrix_is_the_runs_own_accuracy(folder, results):
@@ -162,7 +165,7 @@ def test_everything_is_written(folder):
         assert {f"{name}.png", f"{name}.pdf"} <= figures
     tables = {path.stem for path in (analysis / "tables").glob("*.csv")}
     assert {"accuracy", "confusion", "tests", "transfer", "attention", "checks"} <= tables
-    assert {"seed_tests", "splits"} <= tables
+    assert {"differences", "splits"} <= tables
     report = (analysis / "report.html").read_text(encoding="utf-8")
     assert report.count("data:image/png;base64,") == len(figures) / 2
     assert "inconclusive" in report and "python analyze.py" in report
@@ -212,7 +215,7 @@ def test_the_band_map_drops_where_the_signal_is(folder):
     assert len(right) == 1 + 4 * 3
     (reference,) = rows(found, "band_map", emotion="all", kind="reference")
     for row in rows(found, "band_map", emotion="all", kind="tested"):
-        assert (row["seeds"], row["faces"]) == (2, reference["faces"])  # pooled in the same way
+        assert (row["seeds"], row["faces"]) == (2, reference["faces"])  # the same photographs
     assert any("where it covers rows 30 to 39" in one["text"] for one in found["findings"])
     report = only(folder, "bands/analysis/*/report.html").read_text(encoding="utf-8")
     assert report.count("data:image/png;base64,") == 1

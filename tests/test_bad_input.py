@@ -1,8 +1,8 @@
 """What is wrong in options, files and the environment: one line that says so, and nothing is made.
 
-611 mistakes, counted below so that none gets lost:
+625 mistakes, counted below so that none gets lost:
 
-- 518 values of options: of the wrong type, empty, out of range, not finite, misspelt, or of a class
+- 532 values of options: of the wrong type, empty, out of range, not finite, misspelt, or of a class
   that cannot be used;
 - 58 mistakes in how options are typed, and 18 in flags, as the command lines read them;
 - 17 in the environment and in files.
@@ -74,6 +74,7 @@ NUMBERS = [
 NUMBERS_OF_ANALYSES = [
     ("samples", "a whole number of at least 2, at most 1,000,000", ["-1", "0", "1", "1000001"]),
     ("seed", SEED, ["-1", "1.5", "4294967296"]),
+    ("margin", "a number above 0, at most 100", ["-1", "0", "100.1"]),
 ]
 RIGHT = {"model.hidden": ["null"], "features.views": ["[1]"]}  # of those that are no number
 
@@ -246,7 +247,7 @@ TYPED = [
     (
         train,
         "occlusion=moth",
-        "occlusion=moth: must be one of band, eyes, mask, mouth, none",
+        "occlusion=moth: must be one of band, eyes, forehead, mask, mouth, none",
     ),
     (train, "model/head=mpl", "model/head=mpl: must be one of linear, mlp; did you mean 'mlp'?"),
     (train, "experiment=", "experiment=: must be one of band_map, demo, finetune, multiscale"),

@@ -14,6 +14,7 @@ from helpers.command import ROOT
 from helpers.copies import cropped, photograph
 from PIL import Image
 from safetensors.torch import save_file
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 BENCHMARK = ROOT / "benchmarks" / "benchmark.py"
 TINY = ("--faces", "32", "--rounds", "1", "--image-size", "32")
@@ -171,6 +172,39 @@ def test_pairs_are_drawn_by_the_distance_of_their_hashes(tmp_path):
     assert sheets == [f"{bits:03d}_1.png" for bits in sorted(drawn)]
     with Image.open(tmp_path / "sheets" / sheets[0]) as sheet:
         assert len(np.unique(sheet)) > 100
+
+
+def test_the_coverage_of_intervals_is_simulated(monkeypatch, capsys):
+    monkeypatch.syspath_prepend(BENCHMARK.parent)
+    import intervals
+
+    intervals.run(argparse.Namespace(sweeps=4, seed=0))
+    found = tables(subprocess.CompletedProcess([], 0, capsys.readouterr().out, ""))
+    assert len(found) == 2  # worlds
+    for rows in found:
+        shares = {row["of the sweeps, %"]: row for row in rows}
+        printed = shares["accuracy: interval as printed"]
+        assert {printed[f"{n} splits"] for n in (2, 3, 5, 10)} <= {"50.0", "75.0", "100.0"}
+        assert shares["difference: plain t alone"]["2 splits"] == "–"
+        assert shares["difference: as printed, of these networks"]["3 splits"] == "–"
+
+
+def test_simulated_networks_are_those_of_scikit_learn(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARK.parent)
+    import intervals
+
+    rng = np.random.default_rng(0)
+    world = intervals.World(200, rng.normal(size=(3, 4)))
+    labels, (features, *_) = world.draw(200, rng)
+    trained = rng.random((2, 200)) < 0.7
+    weights, biases = intervals.discriminants(features, labels, trained)
+    for number, own in enumerate(trained):
+        known = LinearDiscriminantAnalysis().fit(features[own], labels[own])
+        by_n = own.sum() / (own.sum() - 3)  # scikit-learn divides the covariance by N
+        priors = np.log(known.priors_)
+        found = weights[number] * by_n, (biases[number] - priors) * by_n + priors
+        for own_numbers, theirs in zip(found, (known.coef_.T, known.intercept_), strict=True):
+            np.testing.assert_allclose(np.diff(own_numbers), np.diff(theirs))
 
 
 def test_a_wrong_option_is_an_error_of_one_line(tmp_path):

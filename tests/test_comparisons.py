@@ -6,17 +6,21 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from helpers.command import CONF
+from helpers.figures import assert_readable
 from helpers.run_folders import run
 from omegaconf import OmegaConf
+from scipy.stats import t as student
 
+from fer_lit import comparison
 from fer_lit.analysis.chapter import Analysis, records
-from fer_lit.analysis.chapters import accuracy, splits
+from fer_lit.analysis.chapters import accuracy, power, splits
 from fer_lit.analysis.chapters.splits import protocol_pairs
 from fer_lit.analysis.labels import occlusion_pairs, option_pairs
 from fer_lit.analysis.selection import select_runs
 from fer_lit.errors import ConfigError
 from fer_lit.files import write_text
 from fer_lit.runs.manifest import write_manifest
+from fer_lit.stats import wilson
 
 MULTISCALE = ("recipe=multiscale", "model.lr=3e-3", "data.image_size=96", "features.views=0")
 """What an experiment might change."""
@@ -42,9 +46,11 @@ def sweep(folder: Path, right: dict[str, list[int]], *options: str, **facts) -> 
 def analysed(*folders: str) -> tuple[dict, SimpleNamespace]:
     """Return the conditions, and what the chapters about predictions have found."""
     selection = select_runs(list(folders), "outputs")
-    analysis = Analysis(OmegaConf.create(), selection)
-    chapters = [write(analysis) for write in (accuracy.chapter, splits.chapter)]
+    analysis = Analysis(OmegaConf.create({"margin": 1}), selection)
+    written = [write(analysis) for write in (accuracy.chapter, power.chapter, splits.chapter)]
+    chapters = [one for one in written if one]
     return selection.conditions, SimpleNamespace(
+        drawings={one.name: one.figure for chapter in chapters for one in chapter.drawings},
         tables={table.name: records(table.rows) for one in chapters for table in one.tables},
         findings=[finding for one in chapters for finding in one.findings],
         notes=[*selection.notes, *(note for one in chapters for note in one.notes)],
@@ -155,23 +161,26 @@ def test_pairs_differ_in_one_respect(two):
     assert [(row["test"], row["a"], row["b"]) for row in tests] == [
         ("Cochran's Q", none, None),  # of the other recipe there are two conditions only
         *(("McNemar", *pair) for pair in of_occlusions + of_options),
+        *(("linear probability", *pair) for pair in of_occlusions + of_options),
     ]
-    assert tests[0]["faces"] == 60
-    seed_tests = [(row["a"], row["b"]) for row in results.tables["seed_tests"]]
-    assert seed_tests == of_occlusions + of_options
+    assert tests[0]["predictions"] == 60
+    differences = [(row["a"], row["b"]) for row in results.tables["differences"]]
+    assert differences == of_occlusions + of_options
 
 
 def test_a_planted_difference_between_recipes_is_found(two):
     _, results = two
-    row = next(row for row in results.tables["seed_tests"] if row["b"] == "none recipe=multiscale")
-    differences = np.array([-5, -5, -6]) / 20
-    assert row["difference"] == pytest.approx(differences.mean())
-    naive = 4.3027 * differences.std(ddof=1) / np.sqrt(3)
-    factor = np.sqrt(1 + 3 * 20 / 50)
-    assert (row["high"] - row["low"]) / 2 == pytest.approx(naive * factor, rel=1e-4)
+    rows = results.tables["differences"]
+    row = next(row for row in rows if row["b"] == "none recipe=multiscale")
+    assert row["difference"] == pytest.approx(-16 / 60)
+    # Of 60 photographs the better recipe alone gets 16 right; the splits agree more closely.
+    squares = 16 * (44 / 60) ** 2 + 44 * (16 / 60) ** 2 + (44 / 60) ** 2 + (76 / 60) ** 2
+    half = 1.9996 * np.sqrt(squares) / 62
+    assert row["interval"] == "faces"
+    assert (row["low"], row["high"]) == pytest.approx((-16 / 60 - half, -16 / 60 + half), abs=1e-4)
     said = " ".join(one.text for one in results.findings)
     assert "none recipe=multiscale is right 26.7 points more often than none recipe=demo" in said
-    assert "over 3 seeds 26.7, 95 % interval" in said
+    assert "14.7 to 38.7 over faces, 3 seeds): different (p = 0.042)" in said
     assert not [note for note in results.notes if "same faces" in note]
 
 
@@ -206,7 +215,7 @@ def test_protocols_stand_side_by_side(tmp_path):
     ]
     assert [(row["a"], row["b"]) for row in results.tables["tests"]] == [
         ("none protocol=grouped", "eyes protocol=grouped")  # the protocols are not paired
-    ]
+    ] * 2
     (row,) = results.tables["protocols"]
     assert row == row | {
         "condition": "none",
@@ -219,11 +228,10 @@ def test_protocols_stand_side_by_side(tmp_path):
         "near_a": 30,
         "exact_b": 0,
         "near_b": 0,
-        "over": "splits",
+        "interval": "faces",
     }
-    # s² = 0.0025 and 0.0025 / 3; both times 1/3 + 0.4. Welch: v² / (v₁² / 2 + v₂² / 2) = 3.2
-    error = np.sqrt((1 / 3 + 0.4) * 0.0025 * 4 / 3)
-    assert (row["high"] - row["low"]) / 2 == pytest.approx(3.0714 * error, rel=1e-3)
+    # Newcombe's, of 33 and 25 of 60; that over the splits is ±15.2 points
+    assert (row["low"], row["high"]) == pytest.approx((-0.0444, 0.2988), abs=1e-3)
     splits = results.tables["splits"]
     assert splits[0] == {
         "condition": "none protocol=paper",
@@ -250,13 +258,27 @@ def test_single_splits_are_compared_over_their_faces(tmp_path):
     (row,) = results.tables["protocols"]
     # Newcombe 1998, "Interval estimation for the difference …", table II, method 10
     assert (row["low"], row["high"]) == pytest.approx((0.0524, 0.3339), abs=5e-5)
-    assert row["over"] == "faces"
+    assert row["interval"] == "faces"
     assert (row["exact_a"], row["near_b"]) == (None, None)
     assert results.findings[-1].text.endswith("paper not counted, official not counted.")
 
 
-def test_several_splits_beside_a_single_one(tmp_path):
-    paper = sweep(tmp_path / "A", {"none": [10, 12]})
+def test_protocols_that_vary_between_splits_have_the_wider_interval(tmp_path):
+    paper = sweep(tmp_path / "A", {"none": [4, 10, 16]})
+    grouped = sweep(tmp_path / "B", {"none": [6, 9, 6]}, "data.split.protocol=grouped")
+    _, results = analysed(paper, grouped)
+    (row,) = results.tables["protocols"]
+    assert row["interval"] == "splits"
+    # s² = 0.09 and 0.0075; both times 1/3 + 0.4. Welch: v² / (v₁² / 2 + v₂² / 2)
+    variances = (1 / 3 + 0.4) * np.array([0.09, 0.0075])
+    freedom = variances.sum() ** 2 / (variances**2 / 2).sum()
+    half = student.ppf(0.975, freedom) * np.sqrt(variances.sum())
+    assert (row["low"], row["high"]) == pytest.approx((0.15 - half, 0.15 + half))
+
+
+@pytest.mark.parametrize(("counts", "over"), [([4, 16], "faces"), ([4, 10, 16], "both")])
+def test_several_splits_beside_a_single_one(tmp_path, counts, over):
+    paper = sweep(tmp_path / "A", {"none": counts})
     official = run(
         tmp_path / "B",
         "data.split.protocol=official",
@@ -265,29 +287,83 @@ def test_several_splits_beside_a_single_one(tmp_path):
     )
     _, results = analysed(paper, str(official))
     (row,) = results.tables["protocols"]
-    assert row["over"] == "both"
-    over_splits, over_faces = (1 / 2 + 0.4) * 0.005, 0.6 * 0.4 / 80
-    freedom = (over_splits + over_faces) ** 2 / (over_splits**2 / 1 + over_faces**2 / 79)
-    assert 2 < freedom < 3
-    error = np.sqrt(over_splits + over_faces)
+    assert row["interval"] == over
     half = (row["high"] - row["low"]) / 2
-    assert 3.18 * error < half < 4.30 * error  # Student's t of three and of two degrees
+    if over == "faces":  # Student's t of one degree of freedom would make it 3.6
+        assert half < 0.2
+    else:
+        over_splits, over_faces = (1 / 3 + 0.4) * 0.09, 0.6 * 0.4 / 80
+        freedom = (over_splits + over_faces) ** 2 / (over_splits**2 / 2 + over_faces**2 / 79)
+        error = np.sqrt(over_splits + over_faces)
+        assert half == pytest.approx(student.ppf(0.975, freedom) * error)
+
+
+def test_two_seeds_have_one_number_and_no_interval_over_them(tmp_path):
+    _, results = analysed(sweep(tmp_path, {"none": [15, 20], "eyes": [9, 8]}))
+    none, eyes = results.tables["accuracy"]
+    assert (none["accuracy"], eyes["accuracy"]) == pytest.approx((35 / 40, 17 / 40))
+    assert {row["interval"] for name in ("accuracy", "drop", "differences")
+            for row in results.tables[name] if row["faces"]} == {"faces"}  # fmt: skip
+    low, high = map(float, wilson(35, 40))
+    assert (none["low"], none["high"]) == pytest.approx((low, high))
+    accuracy, cost = results.findings
+    assert f"none 87.5 % ({100 * low:.1f} to {100 * high:.1f})" in accuracy.text
+    assert cost.text.startswith("Under eyes accuracy is 45.0 points lower than under none")
+    assert cost.text.endswith("inconclusive about networks trained on other faces.")
+    (axis,) = results.drawings["accuracy"].axes
+    written = [text.get_text() for text in axis.texts]
+    assert written[:2] == ["87.5", "42.5"]
+    ends = [100 * low, 100 * high]
+    assert any(list(line.get_xdata()) == pytest.approx(ends) for line in axis.lines)
+    drop = next(row for row in results.tables["drop"] if row["emotion"] == "all")
+    assert drop["drop"] == results.tables["differences"][0]["difference"] == pytest.approx(0.45)
+    assert drop["reference_recall"] == none["accuracy"]
+    assert "power" not in results.tables
+
+
+def test_power_is_drawn_and_told(tmp_path):
+    _, results = analysed(sweep(tmp_path, {"none": [15, 18, 20], "eyes": [14, 19, 18]}))
+    (row,) = results.tables["power"]
+    # Differences 0.05, −0.05, 0.1 over splits; 1, 1 and 2 of 20 faces would make it 0.04 at most
+    spread = np.std([0.05, -0.05, 0.1], ddof=1)
+    assert row == row | {"reference": "none", "condition": "eyes", "seeds": 3, "ratio": 0.4}
+    assert row["sd"] == pytest.approx(spread)
+    assert row["power"] == pytest.approx(float(comparison.power(0.01, spread, 0.4, 3)))
+    assert row["power"] < row["ceiling"] < 0.1 and row["seeds_wanted"] is None
+    said = (
+        f"eyes against none is out of reach (at most {100 * row['ceiling']:.0f} % with any number"
+    )
+    assert said in results.findings[-1].text
+    (axis,) = results.drawings["power"].axes
+    assert axis.lines[0].get_ydata()[0] == pytest.approx(100 * row["power"])
+    assert_readable(results.drawings["power"])
+
+
+def test_the_fewest_seeds_that_suffice_are_found(tmp_path):
+    selection = select_runs(sweep(tmp_path, {"none": [15, 18, 20], "eyes": [14, 19, 18]}), "")
+    (row,) = records(power.power_table(selection, 0.3))
+    wanted = row["seeds_wanted"]
+    spread = row["sd"]
+    assert comparison.power(0.3, spread, 0.4, wanted) >= 0.8
+    assert wanted > 3 and comparison.power(0.3, spread, 0.4, wanted - 1) < 0.8
+    (finding,) = power.power_findings(power.power_table(selection, 0.3), 0.3)
+    assert f"eyes against none {wanted} seeds" in finding.text
 
 
 def test_one_split_for_all_seeds_has_no_interval_over_them(tmp_path):
     faces = [f"face {number}" for number in range(20)]
     official = ("data.split.protocol=official",)
-    folder = sweep(tmp_path, {"none": [10, 12], "eyes": [8, 8]}, *official, images=faces)
-    _, results = analysed(folder)
+    right = {"none": [10, 12, 17], "eyes": [8, 8, 8]}
+    _, results = analysed(sweep(tmp_path, right, *official, images=faces))
     row = results.tables["accuracy"][0]
-    assert row["faces"] == 20 and row["sd"] is not None
-    assert (row["mean_low"], row["mean_high"]) == (None, None)
-    assert results.tables["seed_tests"] == []
+    assert (row["faces"], row["accuracy"], row["interval"]) == (20, pytest.approx(0.65), "faces")
+    assert (row["low"], row["high"]) == pytest.approx(tuple(map(float, wilson(13, 20))))
+    (row,) = results.tables["differences"]
+    assert (row["p"], row["verdict"]) == (None, "inconclusive")
     assert results.notes[0] == (
         "the seeds of none, eyes are tested on the same faces, so that their spread is only that "
-        "of the initial head and the order of the batches: there is no interval over seeds; "
-        "accuracies, their intervals over faces and paired tests are those of the lowest seed's "
-        "network"
+        "of the initial head and the order of the batches: intervals are over faces, and nothing "
+        "is known of networks trained on other faces"
     )
 
 

@@ -17,9 +17,9 @@ LEVEL = 0.05
 EXACT_BELOW = 25
 """Discordant photographs below which McNemar's test is exact: there the usual rule of thumb finds
 the χ² approximation too coarse."""
-_COUNT_RESAMPLES, _RESAMPLES = 9999, 4999
+_RESAMPLES = 4999
 _BATCH = 500  # resamples at a time, which bounds the memory
-_ROUNDING = 1e-12
+ROUNDING = 1e-12
 """Differences between accuracies, 0–1, that are errors of rounding."""
 
 
@@ -38,14 +38,13 @@ class Cochran(NamedTuple):
 
 
 class McNemar(NamedTuple):
-    """How many photographs only a or b gets right, a's share minus b's, and McNemar's test.
+    """How many photographs only a or b gets right, and McNemar's test.
 
     The statistic is the smaller count if the test is exact, else χ².
     """
 
     only_a_right: int
     only_b_right: int
-    difference: float
     statistic: float
     p: float
 
@@ -65,7 +64,7 @@ class Mean(NamedTuple):
 
     value: float
     variance: float
-    freedom: int
+    freedom: float
 
 
 def wilson(right: ArrayLike, count: ArrayLike) -> Interval:
@@ -75,7 +74,7 @@ def wilson(right: ArrayLike, count: ArrayLike) -> Interval:
         return Interval(*proportion_confint(right, count, 1 - CONFIDENCE, method="wilson"))
 
 
-def newcombe(right_a: float, count_a: int, right_b: float, count_b: int) -> Interval:
+def newcombe(right_a: float, count_a: float, right_b: float, count_b: float) -> Interval:
     """Return Newcombe's interval of the difference of two independent shares, a minus b."""
     counts = (right_a, count_a, right_b, count_b)
     ends = confint_proportions_2indep(*counts, method="newcomb", compare="diff")
@@ -91,18 +90,6 @@ def bootstrap_means(values: np.ndarray, seed: int) -> Interval:
     rng = np.random.default_rng(seed)
     found = bootstrap((values,), np.mean, n_resamples=_RESAMPLES, rng=rng, **options)
     return Interval(*found.confidence_interval)
-
-
-def bootstrap_counts(values: ArrayLike) -> Interval:
-    """Return the percentile bootstrap interval of the mean of numbers, few of them distinct.
-
-    How often each number occurs in a resample is multinomial. To draw those counts gives the same
-    distribution as to draw each number (`scipy.stats.bootstrap`), a hundred times as fast.
-    """
-    distinct, counts = np.unique(values, return_counts=True)
-    size = counts.sum()
-    resamples = np.random.default_rng(0).multinomial(size, counts / size, _COUNT_RESAMPLES)
-    return Interval(*map(float, np.quantile(resamples @ distinct / size, (0.025, 0.975))))
 
 
 def permutation(differences: np.ndarray, seed: int, tests: int) -> np.ndarray:
@@ -135,8 +122,7 @@ def mcnemar(right_a: np.ndarray, right_b: np.ndarray) -> McNemar:
     # The diagonal, where both are right or both wrong, has no part in the test.
     table, exact = [[0, only_a], [only_b, 0]], only_a + only_b < EXACT_BELOW
     found = contingency_tables.mcnemar(table, exact=exact)
-    difference = (only_a - only_b) / len(right_a)
-    return McNemar(only_a, only_b, difference, float(found.statistic), float(found.pvalue))
+    return McNemar(only_a, only_b, float(found.statistic), float(found.pvalue))
 
 
 def cochran(right: np.ndarray) -> Cochran:
@@ -165,7 +151,7 @@ def resampled_t(values: Sequence[float], ratio: float) -> ResampledT | None:
     Of differences it is a paired test. Without a spread to judge by, of one number or of equal
     ones, it is None.
     """
-    if len(values) < 2 or np.ptp(values) < _ROUNDING:
+    if len(values) < 2 or np.ptp(values) < ROUNDING:
         return None
     mean, freedom = float(np.mean(values)), len(values) - 1
     error = corrected_variance(values, ratio) ** 0.5
@@ -178,7 +164,7 @@ def resampled_t(values: Sequence[float], ratio: float) -> ResampledT | None:
 def welch(a: Mean, b: Mean) -> Interval | None:
     """Return Welch's interval of the difference of two means, a minus b; None without variance."""
     variance = a.variance + b.variance
-    if variance < _ROUNDING**2:
+    if variance < ROUNDING**2:
         return None
     # Welch and Satterthwaite's
     freedom = variance**2 / (a.variance**2 / a.freedom + b.variance**2 / b.freedom)
@@ -192,7 +178,7 @@ def mean_interval(values: np.ndarray, ratio: float, tests: int = 1) -> Interval:
     Of `tests` such intervals 95 % hold all their means together (Bonferroni). Of equal numbers
     both ends are the mean.
     """
-    if np.ptp(values) < _ROUNDING:
+    if np.ptp(values) < ROUNDING:
         return Interval(float(values.mean()), float(values.mean()))
     error, confidence = corrected_variance(values, ratio) ** 0.5, 1 - LEVEL / tests
     ends = student.interval(confidence, len(values) - 1, values.mean(), error)

@@ -17,6 +17,7 @@ from fer_lit.analysis.chapters import (
     calibration,
     changes,
     photographs,
+    power,
     shares,
     splits,
     transfer,
@@ -38,6 +39,7 @@ Chapters = Mapping[str, Callable[[Analysis], Chapter | None]]
 
 CHAPTERS: Chapters = {
     "accuracy": accuracy.chapter,
+    "power": power.chapter,
     "splits": splits.chapter,
     "transfer": transfer.chapter,
     "attention": attention.chapter,

@@ -40,7 +40,7 @@ class Analysis:
     mapped: MappedPhotographs | None = None
 
 
-SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE = "supported", "not supported", "inconclusive"
+SUPPORTED, NOT_SUPPORTED = "supported", "not supported"
 PASSED, FAILED = "passed", "failed"
 
 
@@ -49,7 +49,7 @@ class Finding:
     """One or two sentences, and a verdict; None if that is no question.
 
     Attributes:
-        verdict: on a claim `SUPPORTED`, `NOT_SUPPORTED` or `INCONCLUSIVE`, on a check of the maps
+        verdict: on a claim `SUPPORTED`, `NOT_SUPPORTED` or `comparison.INCONCLUSIVE`, on a check of the maps
             `PASSED` or `FAILED`.
     """
 

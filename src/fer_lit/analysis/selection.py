@@ -165,8 +165,8 @@ def _notes_on(conditions: Mapping[str, Condition]) -> list[str]:
         chance = "the initial head and the order of the batches" if official else "the training"
         notes.append(
             f"the seeds of {', '.join(same)} are tested on the same faces, so that their spread is "
-            f"only that of {chance}: there is no interval over seeds; accuracies, their intervals "
-            "over faces and paired tests are those of the lowest seed's network"
+            f"only that of {chance}: intervals are over faces, and nothing is known of networks "
+            "trained on other faces"
         )
     return notes
 

@@ -112,11 +112,6 @@ def join_predictions(runs: Mapping[str, Mapping[int, pd.DataFrame]]) -> pd.DataF
     return joined.reset_index(["condition", "seed"]).reset_index(drop=True)
 
 
-def pooled(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Return each photograph once per condition, as the lowest seed that is judged on it has it."""
-    return predictions.drop_duplicates(["condition", "image"])
-
-
 def shared_seeds(predictions: pd.DataFrame, conditions: Sequence[str]) -> list[int]:
     """Return the seeds, ascending, that the conditions have in common, on the same faces."""
     own = predictions[predictions["condition"].isin(conditions)]
@@ -128,20 +123,23 @@ def shared_seeds(predictions: pd.DataFrame, conditions: Sequence[str]) -> list[i
     return [int(seed) for seed in seeds.index[alike]]
 
 
-def paired(
+def matched(
     predictions: pd.DataFrame, conditions: Sequence[str], seeds: Sequence[int]
 ) -> pd.DataFrame:
-    """Return who is right about the same photographs, each of which counts once.
-
-    Each photograph is predicted by runs with the same seed, one of their `shared_seeds`, in all
-    conditions.
+    """Return who is right about the same photographs, in every one of the `shared_seeds`.
 
     Returns:
-        bool, one row per photograph, by name, one column per condition; index `image` and `label`.
+        bool, one row per seed and photograph, by seed and name, one column per condition; index
+        `seed`, `image` and `label`.
     """
     own = predictions[predictions["condition"].isin(conditions) & predictions["seed"].isin(seeds)]
-    right = pooled(own).pivot(index=["image", "label"], columns="condition", values="right")
+    right = own.pivot(index=["seed", "image", "label"], columns="condition", values="right")
     return right[list(conditions)]
+
+
+def each_once(right: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of `matched` in which a photograph comes first: those of its lowest seed."""
+    return right[~right.index.get_level_values("image").duplicated()]
 
 
 def _rows(path: Path, classes: Sequence[str]) -> Iterator[tuple[str, ...]]:

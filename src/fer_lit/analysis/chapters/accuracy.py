@@ -5,35 +5,36 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from torchmetrics.functional.classification import multiclass_f1_score
 
 from fer_lit.analysis.chapter import Analysis, Chapter, Drawing, Finding, Table, records
-from fer_lit.analysis.chapters.calibration import calibration_error
 from fer_lit.analysis.chapters.costs import compare
 from fer_lit.analysis.report import style
 from fer_lit.analysis.report.style import NORMAL, PAGE_WIDTH, SMALL, percent, points, wrapped
+from fer_lit.analysis.scores import mean_scores
 from fer_lit.analysis.selection import Selection
+from fer_lit.comparison import mean_accuracy
 from fer_lit.paper import CONDITIONS, OTHER_STUDIES
 from fer_lit.runs.figures import plot_confusion_matrix
-from fer_lit.runs.predictions import pooled
 from fer_lit.runs.summary import paper_accuracy
-from fer_lit.stats import resampled_t, wilson
 
 _ACCURACY_CAPTION = (
-    "Accuracy of each condition. Every photograph counts once, predicted by the first seed's "
-    "network that did not train on it, with its 95 % Wilson interval (low, high). Mean and "
-    "standard deviation are those of the single networks; mean low and mean high are the 95 % "
-    "interval of the mean over repeated splits, whose training faces overlap, by Nadeau and "
-    "Bengio's corrected t."
+    "Accuracy of each condition: the mean over its networks, each on the faces that it did not "
+    "train on, with their standard deviation (SD). The 95 % interval (low, high) is over splits, "
+    "by Nadeau and Bengio's corrected t, which allows for training faces that splits share, or "
+    "over faces, by Wilson's, whichever is wider; below three splits it is over faces, and tells "
+    "nothing of networks trained on other faces."
 )
-_RECALL_CAPTION = (
-    "Macro F1, recall of each emotion, and the expected calibration error (ECE, in 15 bins) of the "
-    "same predictions."
+_SCORES_CAPTION = (
+    "Other scores of the same predictions, means over networks. Baseline: the share of the most "
+    "frequent label. AUC: of each emotion against the rest, mean over emotions. Log loss: in nats. "
+    "ECE: the expected calibration error, in 15 bins."
 )
-_CONFUSION_CAPTION = "Confusion matrices: counts, and shares of the label's photographs."
+_RECALL_CAPTION = "Recall of each emotion, mean over networks."
+_CONFUSION_CAPTION = (
+    "Confusion matrices of the predictions of all networks: counts, and shares of the label's."
+)
 _OURS, _PAPER, _SEED = "#0072B2", "#D55E00", "#56B4E9"
 _OTHERS = (("#009E73", "s"), ("#CC79A7", "^"))
 
@@ -41,11 +42,11 @@ _OTHERS = (("#009E73", "s"), ("#CC79A7", "^"))
 def chapter(analysis: Analysis) -> Chapter:
     """Say what the networks get right, and what each condition costs."""
     selection = analysis.selection
-    table, costs = _accuracy(selection), compare(selection)
+    table, costs = _accuracy(selection), compare(selection, analysis.cfg.margin / 100)
     counts = confusion_table(selection.predictions)
     emotions = counts["label"].cat.categories
     matrices = {
-        condition: own["faces"].to_numpy().reshape(len(emotions), -1)
+        condition: own["predictions"].to_numpy().reshape(len(emotions), -1)
         for condition, own in counts.groupby("condition", sort=False)
     }
     confusion = Drawing("confusion", draw_confusions(matrices, emotions), _CONFUSION_CAPTION)
@@ -66,8 +67,12 @@ def accuracies_only(analysis: Analysis) -> Chapter:
 def _accuracy(selection: Selection) -> Table:
     rows = accuracy_table(selection.predictions, selection.ratios)
     columns = list(rows)
-    cut = columns.index("macro_f1")  # to fit a page
-    captions = {_ACCURACY_CAPTION: columns[:cut], _RECALL_CAPTION: ["condition", *columns[cut:]]}
+    scores, recalls = columns.index("baseline"), columns.index("ece") + 1  # to fit a page
+    captions = {
+        _ACCURACY_CAPTION: columns[:scores],
+        _SCORES_CAPTION: ["condition", *columns[scores:recalls]],
+        _RECALL_CAPTION: ["condition", *columns[recalls:]],
+    }
     return Table("accuracy", rows, captions)
 
 
@@ -79,35 +84,25 @@ def accuracy_table(predictions: pd.DataFrame, ratios: Mapping[str, float | None]
         ratios: see `Condition.ratio`.
 
     Returns:
-        One row per condition: `condition`, `seeds` (their number), and of its pooled faces:
-        `faces`, `accuracy`, `low` and `high` (95 % Wilson interval); `mean` and `sd` of the
-        accuracies of the single runs (`sd` is missing for one run), `mean_low` and `mean_high`
-        (95 % interval of the mean by `stats.resampled_t`, cut off at 0 and 1; missing without a
-        ratio or a spread); of the pooled faces again: `macro_f1` (over the emotions that occur as
-        label or prediction), `recall_<emotion>` (missing if it has no face) and `ece`, the expected
-        calibration error in 15 bins. All but the counts are 0–1.
+        One row per condition: `condition`, `seeds` (their number), `faces` (different photographs),
+        `accuracy` (mean over the networks), `low` and `high` (95 % interval), `interval` (what it
+        is over: see `comparison.mean_accuracy`), `sd` (of the networks' accuracies; missing for
+        one), and the means of their other `scores`. All but the counts and `log_loss` are 0–1.
     """
-    single = run_accuracies(predictions)
     rows = []
-    for condition, pool in pooled(predictions).groupby("condition", sort=False):
-        right, accuracies, ratio = pool["right"], single[condition], ratios[condition]
-        splits = None if ratio is None else resampled_t(accuracies, ratio)
-        mean_low, mean_high = np.clip((splits.low, splits.high), 0, 1) if splits else (None, None)
-        recalls = pool.groupby("label", observed=False)["right"].mean()
+    for condition, own in predictions.groupby("condition", sort=False):
+        single = own.groupby("seed")["right"].mean()
+        photographs = pd.factorize(own["image"])[0]
+        value, *interval = mean_accuracy(single, photographs, ratios[condition])
         rows.append(
             {
                 "condition": condition,
-                "seeds": len(accuracies),
-                "faces": len(right),
-                "accuracy": right.mean(),
-                **wilson(right.sum(), len(right))._asdict(),
-                "mean": accuracies.mean(),
-                "sd": accuracies.std(),
-                "mean_low": mean_low,
-                "mean_high": mean_high,
-                "macro_f1": _macro_f1(pool),
-                **recalls.add_prefix("recall_"),
-                "ece": calibration_error(pool),
+                "seeds": len(single),
+                "faces": own["image"].nunique(),
+                "accuracy": value,
+                **dict(zip(("low", "high", "interval"), interval, strict=True)),
+                "sd": single.std(),
+                **mean_scores(own),
             }
         )
     return pd.DataFrame(rows)
@@ -118,43 +113,37 @@ def run_accuracies(predictions: pd.DataFrame) -> pd.Series:
     return predictions.groupby(["condition", "seed"], sort=False)["right"].mean()
 
 
-def _macro_f1(pool: pd.DataFrame) -> float:
-    codes = [pool[name].cat.codes.to_numpy(np.int64) for name in ("prediction", "label")]
-    classes = len(pool["label"].cat.categories)
-    return float(multiclass_f1_score(*map(torch.tensor, codes), classes, "macro"))
-
-
 def confusion_table(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Return which emotions are taken for which, of each condition's pooled faces.
+    """Return which emotions are taken for which, by all networks of a condition together.
 
     Returns:
-        One row per `condition`, `label` and `prediction`, in the order of the emotions: `faces`.
+        One row per `condition`, `label` and `prediction`, in the order of the emotions:
+        `predictions` (how many).
     """
     counts = {
-        condition: pool.groupby(["label", "prediction"], observed=False).size()
-        for condition, pool in pooled(predictions).groupby("condition", sort=False)
+        condition: own.groupby(["label", "prediction"], observed=False).size()
+        for condition, own in predictions.groupby("condition", sort=False)
     }
-    return pd.concat(counts, names=["condition"]).rename("faces").reset_index()
+    return pd.concat(counts, names=["condition"]).rename("predictions").reset_index()
 
 
 def accuracy_findings(table: pd.DataFrame) -> list[Finding]:
-    """Return what the networks achieve (see `accuracy_table`)."""
-    means, single, numbers = [], [], set()
-    for row in records(table):
-        if row["mean_low"] is None:
-            single.append(f"{row['condition']} {percent(row['accuracy'])}")
-        else:
-            numbers.add(row["seeds"])
-            interval = f"({points(row['mean_low'])} to {points(row['mean_high'])})"
-            means.append(f"{row['condition']} {percent(row['mean'])} {interval}")
-    texts = []
-    if means:
-        seeds = " or ".join(map(str, sorted(numbers)))
-        over = f"mean over {seeds} seeds with its 95 % interval"
-        texts.append(f"Accuracy on faces not trained on, {over}: {', '.join(means)}.")
-    if single:
-        texts.append(f"Accuracy on faces not trained on: {', '.join(single)}.")
-    return [Finding(text) for text in texts]
+    """Return what the networks achieve (see `accuracy_table`), by what the intervals are over."""
+    findings = []
+    for (seeds, interval), own in table.groupby(["seeds", "interval"], sort=False):
+        mean = f"mean over {seeds} seeds, " if seeds > 1 else ""
+        values = [
+            f"{row['condition']} {percent(row['accuracy'])} ({points(row['low'])} to "
+            f"{points(row['high'])})"
+            for row in records(own)
+        ]
+        findings.append(
+            Finding(
+                f"Accuracy on faces not trained on, {mean}95 % interval over {interval}: "
+                f"{', '.join(values)}."
+            )
+        )
+    return findings
 
 
 def _accuracy_drawing(selection: Selection, table: pd.DataFrame) -> Drawing:
@@ -163,10 +152,11 @@ def _accuracy_drawing(selection: Selection, table: pd.DataFrame) -> Drawing:
     single = run_accuracies(selection.predictions).groupby("condition")
     seeds = {label: list(accuracies) for label, accuracies in single if len(accuracies) > 1}
     caption = (
-        "Accuracy of each condition on faces that its networks did not train on, each photograph "
-        "once, with 95 % Wilson intervals"
+        "Accuracy of each condition on faces that its networks did not train on, with its 95 % "
+        "interval"
         + (", beside the paper's" if paper else "")
-        + ("; beneath, single seeds and the 95 % interval of their mean." if seeds else ".")
+        + "."
+        + (" The dots beneath are single seeds, the one above their mean." if seeds else "")
     )
     return Drawing("accuracy", draw_accuracy(table, paper or None, seeds), caption)
 
@@ -206,17 +196,13 @@ def draw_accuracy(
 def _draw_condition(
     axis: Axes, place: int, row: Mapping[str, Any], single: Sequence[float]
 ) -> dict[str, Any]:
-    """Draw a dot, intervals and single runs; return what the legend shows."""
+    """Draw a dot, its interval and single runs; return what the legend shows."""
     axis.plot([100 * row["low"], 100 * row["high"]], [place, place], color=_OURS)
     (dot,) = axis.plot(100 * row["accuracy"], place, "o-", color=_OURS, markersize=5)
-    marks, below = {"these runs, 95 % interval": dot}, place + 0.22
+    marks = {"these runs, 95 % interval": dot}
     if len(single):
-        values, places = 100 * np.array(single), np.full(len(single), below)
+        values, places = 100 * np.array(single), np.full(len(single), place + 0.22)
         (marks["single seeds"],) = axis.plot(values, places, ".", color=_SEED)
-    if row["mean_low"] is not None:
-        ends = [100 * row["mean_low"], 100 * row["mean_high"]]
-        (line,) = axis.plot(ends, [below] * 2, "|-", color=_SEED, linewidth=1)
-        marks["95 % interval of their mean"] = line
     return marks
 
 

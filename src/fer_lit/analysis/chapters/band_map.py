@@ -37,14 +37,14 @@ from fer_lit.precision import choose_device
 
 _FIGURE_CAPTION = (
     "The band map: how often networks are right (of an emotion: its recall) by where a band lies, "
-    "with 95 % Wilson intervals. A point is at the middle row of its band. The vertical line is "
+    "with 95 % intervals. A point is at the middle row of its band. The vertical line is "
     "the network without occlusion, tested without."
 )
 _TABLE_CAPTION = (
     "The band map. Trained: networks trained under this band. Tested: networks trained without "
-    "occlusion, which meet the band for the first time. Reference: these without a band. Every "
-    "photograph counts once, with 95 % Wilson intervals; drops are against the reference, on the "
-    "same photographs, with 95 % bootstrap intervals over photographs."
+    "occlusion, which meet the band for the first time. Reference: these without a band. Means "
+    "over seeds; drops are against the reference, on the same photographs. The 95 % intervals are "
+    "over splits or over faces, whichever is wider, and below three splits over faces."
 )
 
 Looks = Mapping[tuple[str, str], style.Look]
@@ -75,7 +75,7 @@ def chapter(analysis: Analysis) -> Chapter:
     if faces and bands.reference:
         tested, problems = _test(analysis, bands, faces)
         predicted |= tested
-    table = band_table(predicted, bands.height)
+    table = band_table(predicted, bands.height, {place: bands.ratio(place) for place in predicted})
     face = faces.pixels.mean(axis=0) if faces else None
     return Chapter(
         "What each row of the face is worth",

@@ -11,19 +11,19 @@ import pandas as pd
 
 from fer_lit import paper
 from fer_lit.analysis.chapter import ALL
-from fer_lit.analysis.chapters.costs import drop_table
+from fer_lit.analysis.chapters.differences import drop_table
 from fer_lit.analysis.chapters.transfer import predict_under
 from fer_lit.analysis.labels import Condition
 from fer_lit.analysis.networks import Networks
 from fer_lit.analysis.selection import Selection
+from fer_lit.comparison import mean_accuracy
 from fer_lit.errors import ConfigError
 from fer_lit.faces.face_set import SIZE
 from fer_lit.faces.occlusion import Occlusion
 from fer_lit.feature_bank.compilation import fastest
 from fer_lit.feature_bank.malloc import large_blocks_kept
 from fer_lit.progress import image_progress
-from fer_lit.runs.predictions import join_predictions, pooled
-from fer_lit.stats import wilson
+from fer_lit.runs.predictions import join_predictions
 
 FILLS = ("noise", "gray", "blur")
 """What fills the bands under which networks are only tested."""
@@ -75,6 +75,11 @@ class Bands:
     def tops(self) -> list[int]:
         """First rows of the bands, ascending."""
         return sorted({top for _, top in self.trained}) or list(_TOPS)
+
+    def ratio(self, place: Place) -> float | None:
+        """Return the `Condition.ratio` of the networks that meet a band."""
+        trained = self.trained[place[1:]] if place.kind == "trained" else self.reference
+        return trained.ratio
 
 
 def find_bands(selection: Selection) -> tuple[Bands, list[str]]:
@@ -205,44 +210,57 @@ def predict_under_bands(networks: Networks, bands: Bands) -> Predicted:
     return predicted
 
 
-def band_table(predicted: Predicted, height: int) -> pd.DataFrame:
+def band_table(
+    predicted: Predicted, height: int, ratios: Mapping[Place, float | None]
+) -> pd.DataFrame:
     """Return how often networks are right by where the band lies.
 
     Args:
         predicted: what they predict.
         height: rows of each band.
+        ratios: see `Condition.ratio`.
 
     Returns:
         For each place, one row for all emotions together (`emotion` is `all`), then one per
         emotion: `kind`, `fill` and `top` (see `Place`), `height`, `emotion`, `seeds` (their
-        number), and of the pooled faces `faces`, `accuracy` (of an emotion: its recall), `low` and
-        `high` (95 % Wilson interval), `drop` (against the reference, on the photographs of the
-        seeds that both have), `drop_low` and `drop_high` (95 % bootstrap interval over
-        photographs). All but the counts are 0–1; what is not known is missing.
+        number), `faces` (different photographs), `accuracy` (of an emotion: its recall; mean over
+        seeds) with `low` and `high` (95 % interval, see `comparison.mean_accuracy`), `drop`
+        (against the reference, on the photographs of the seeds that both have), `drop_low` and
+        `drop_high` (95 % interval, see `drop_table`). All but the counts are 0–1; what is not known
+        is missing.
     """
-    numbers = {place: str(number) for number, place in enumerate(predicted)}
-    joined = join_predictions({numbers[place]: own for place, own in predicted.items()})
-    pools = dict(list(pooled(joined).groupby("condition")))
+    names = {place: str(number) for number, place in enumerate(predicted)}
+    joined = join_predictions({names[place]: own for place, own in predicted.items()})
+    by_name = dict(list(joined.groupby("condition")))
     rows = []
     for place, by_seed in predicted.items():
-        pool = pools[numbers[place]]
-        emotions = pool["label"].cat.categories
-        parts = {ALL: pool} | {emotion: pool[pool["label"] == emotion] for emotion in emotions}
+        own = by_name[names[place]]
+        emotions = own["label"].cat.categories
+        parts = {ALL: own} | {emotion: own[own["label"] == emotion] for emotion in emotions}
         for emotion, part in parts.items():
             rows.append(
                 {
-                    "condition": numbers[place],
+                    "condition": names[place],
                     **place._asdict(),
                     "height": None if place.top is None else height,
                     "emotion": emotion,
                     "seeds": len(by_seed),
-                    "faces": len(part),
-                    "accuracy": part["right"].mean(),
-                    **wilson(part["right"].sum(), len(part))._asdict(),
+                    "faces": part["image"].nunique(),
+                    **_accuracy(part, ratios[place]),
                 }
             )
-    references = dict.fromkeys(numbers.values(), numbers.get(WITHOUT, ""))
-    drops = drop_table(joined, references)[["condition", "emotion", "drop", "low", "high"]]
+    references = dict.fromkeys(names.values(), names.get(WITHOUT, ""))
+    own_ratios = {names[place]: ratio for place, ratio in ratios.items()}
+    drops = drop_table(joined, references, own_ratios)
+    drops = drops[["condition", "emotion", "drop", "low", "high"]]
     drops = drops.rename(columns={"low": "drop_low", "high": "drop_high"})
     table = pd.DataFrame(rows).astype({"top": "Int64", "height": "Int64"})
     return table.merge(drops, "left", on=["condition", "emotion"]).drop(columns="condition")
+
+
+def _accuracy(predictions: pd.DataFrame, ratio: float | None) -> dict[str, float]:
+    if predictions.empty:
+        return {}
+    single = predictions.groupby("seed")["right"].mean()
+    found = mean_accuracy(single, pd.factorize(predictions["image"])[0], ratio)
+    return {"accuracy": found.value, "low": found.low, "high": found.high}

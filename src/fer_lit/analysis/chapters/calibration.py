@@ -4,30 +4,28 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from torchmetrics.functional.classification import multiclass_calibration_error
 
 from fer_lit.analysis.chapter import Analysis, Chapter, Drawing, Table
 from fer_lit.analysis.report import style
 from fer_lit.analysis.report.style import NORMAL, PAGE_WIDTH, SMALL
-from fer_lit.runs.predictions import pooled, probability_columns
+from fer_lit.analysis.scores import BINS, mean_calibration_error, probabilities
 
-BINS = 15
-"""Bins of equal width, as in Guo et al., "On Calibration of Modern Neural Networks", ICML 2017."""
 _COLOUR = "#0072B2"
 
 
 def chapter(analysis: Analysis) -> Chapter:
     """Compare confidence and accuracy, bin by bin."""
-    pool = pooled(analysis.selection.predictions)
-    table = calibration_table(pool)
-    errors = {name: calibration_error(own) for name, own in pool.groupby("condition", sort=False)}
+    predictions = analysis.selection.predictions
+    table = calibration_table(predictions)
+    by_condition = predictions.groupby("condition", sort=False)
+    errors = {name: mean_calibration_error(own) for name, own in by_condition}
     caption = (
-        "Calibration: how often predictions of a confidence are right. On the dashed line a "
-        "network is as sure as it should be; ECE is the expected calibration error."
+        "Calibration: how often predictions of a confidence are right, those of all networks "
+        "together. On the dashed line a network is as sure as it should be; ECE is the expected "
+        "calibration error, the mean over networks."
     )
     return Chapter(
         "Are the networks as sure as they should be?",
@@ -36,47 +34,33 @@ def chapter(analysis: Analysis) -> Chapter:
     )
 
 
-def calibration_error(pool: pd.DataFrame) -> float:
-    """Return the expected calibration error of predictions in `BINS` bins, 0–1."""
-    labels = torch.tensor(pool["label"].cat.codes.to_numpy(np.int64))
-    classes = len(pool["label"].cat.categories)
-    probabilities = torch.tensor(_probabilities(pool))
-    return float(multiclass_calibration_error(probabilities, labels, classes, BINS, "l1"))
-
-
 def calibration_table(predictions: pd.DataFrame, bins: int = BINS) -> pd.DataFrame:
-    """Return the reliability diagram of each condition's pooled faces, in bins of equal width.
+    """Return the reliability diagram of each condition's predictions, in bins of equal width.
 
     Returns:
-        One row per condition and bin with faces, in ascending order: `condition`, `confidence`
-        (mean of the highest probability), `accuracy`, `faces`. A bin includes its upper end.
+        One row per condition and bin that is not empty, in ascending order: `condition`,
+        `confidence` (mean of the highest probability), `accuracy`, `predictions` (how many, of all
+        networks). A bin includes its upper end.
     """
-    pool = pooled(predictions)
-    confidence = _probabilities(pool).max(axis=1)
+    confidence = probabilities(predictions).max(axis=1)
     inner_edges = np.linspace(0, 1, bins + 1)[1:-1]
-    binned = pool.assign(confidence=confidence, bin=np.searchsorted(inner_edges, confidence))
+    bins_of = np.searchsorted(inner_edges, confidence)
+    binned = predictions.assign(confidence=confidence, bin=bins_of)
     by_condition = {
         condition: own.groupby("bin").agg(
-            confidence=("confidence", "mean"), accuracy=("right", "mean"), faces=("right", "size")
+            confidence=("confidence", "mean"),
+            accuracy=("right", "mean"),
+            predictions=("right", "size"),
         )
         for condition, own in binned.groupby("condition", sort=False)
     }
     return pd.concat(by_condition, names=["condition"]).droplevel("bin").reset_index()
 
 
-def _probabilities(pool: pd.DataFrame) -> np.ndarray:
-    """Return probabilities, (N, classes), cut off at 0 and 1.
-
-    torchmetrics takes numbers outside, were it by a rounding error, for logits.
-    """
-    columns = probability_columns(pool["label"].cat.categories)
-    return pool[columns].to_numpy().clip(0, 1)
-
-
 def draw_reliability(table: pd.DataFrame, ece: Mapping[str, float]) -> Figure:
     """Draw how often predictions of a confidence are right: on the diagonal if calibrated.
 
-    Bins without faces are left out of the `calibration_table`; `ece` is the expected calibration
+    Empty bins are left out of the `calibration_table`; `ece` is the expected calibration
     error, 0–1, by condition.
     """
     conditions = list(table["condition"].unique())
@@ -85,9 +69,11 @@ def draw_reliability(table: pd.DataFrame, ece: Mapping[str, float]) -> Figure:
     size = (max(3.4, 0.6 + side * columns), (side + 0.25) * lines + 0.85)
     figure = Figure(figsize=size, layout="constrained")
     axes, columns = style.panels(figure, len(conditions), most=4)
-    largest = int(table["faces"].max())
+    largest = int(table["predictions"].max())
     for axis, condition in zip(axes, conditions, strict=True):
-        _draw_bins(axis, table[(table["condition"] == condition) & (table["faces"] > 0)], largest)
+        _draw_bins(
+            axis, table[(table["condition"] == condition) & (table["predictions"] > 0)], largest
+        )
         style.style_axis(axis)
         axis.set_title(style.wrapped(condition, side), fontsize=NORMAL)
         error = f"ECE {style.percent(ece[condition])}"
@@ -104,7 +90,7 @@ def draw_reliability(table: pd.DataFrame, ece: Mapping[str, float]) -> Figure:
 def _draw_bins(axis: Axes, bins: pd.DataFrame, largest: int) -> None:
     axis.plot([0, 100], [0, 100], color="0.5", linewidth=0.8, linestyle=(0, (4, 2)))
     points = (100 * bins["confidence"].to_numpy(), 100 * bins["accuracy"].to_numpy())
-    areas = [_size(faces, largest) ** 2 for faces in bins["faces"]]
+    areas = [_size(count, largest) ** 2 for count in bins["predictions"]]
     axis.plot(*points, color=_COLOUR, linewidth=0.6)
     axis.scatter(*points, areas, color=_COLOUR, linewidths=0, clip_on=False, zorder=3)
 
@@ -116,9 +102,11 @@ def _explain_sizes(figure: Figure, largest: int) -> None:
         Line2D([], [], linestyle="", marker="o", color=_COLOUR, markersize=_size(count, largest))
         for count in counts
     ]
-    style.legend_below(figure, marks, [f"{count:,} face{'s' * (count > 1)}" for count in counts])
+    style.legend_below(
+        figure, marks, [f"{count:,} prediction{'s' * (count > 1)}" for count in counts]
+    )
 
 
-def _size(faces: int, largest: int) -> float:
-    """Return the diameter of a dot in points, whose area is proportional to the faces in a bin."""
-    return max(2.0, 9 * (faces / largest) ** 0.5)
+def _size(count: int, largest: int) -> float:
+    """Return the diameter of a dot in points; its area is proportional to the predictions."""
+    return max(2.0, 9 * (count / largest) ** 0.5)

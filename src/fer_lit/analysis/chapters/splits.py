@@ -5,11 +5,14 @@ from itertools import combinations
 from statistics import mean
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from fer_lit.analysis.chapter import Analysis, Chapter, Finding, Table, records
+from fer_lit.analysis.chapters.leakage import LEAKAGE_CAPTIONS, leakage_findings, leakage_table
 from fer_lit.analysis.labels import Condition, Pair, Run
 from fer_lit.analysis.report.style import points
+from fer_lit.comparison import FACES, MIN_NETWORKS, SPLITS, effective_count
 from fer_lit.stats import Mean, corrected_variance, newcombe, welch
 
 _SPLITS_CAPTION = (
@@ -18,29 +21,34 @@ _SPLITS_CAPTION = (
 )
 _PROTOCOLS_CAPTION = (
     "Split protocols side by side. They test other faces, so nothing is paired: the difference (a "
-    "minus b) has Welch's 95 % interval with Nadeau and Bengio's variances where both have several "
-    "splits, Newcombe's over the faces where both have one, and else Welch's with the variance "
-    "over faces for the single split."
+    "minus b) has a 95 % interval over faces, Newcombe's, or over splits, Welch's with Nadeau and "
+    "Bengio's variances, whichever is wider. Both: one side has fewer than three splits, so that "
+    "its variance is over faces."
 )
 _PROTOCOL_COLUMNS = (
     "condition",
     *(f"{name}_{side}" for side in "ab" for name in ("protocol", "mean", "exact", "near")),
-    *("difference", "low", "high", "over"),
+    *("difference", "low", "high", "interval"),
 )
 
 
 def chapter(analysis: Analysis) -> Chapter:
-    """Count the faces of each part, and compare the protocols."""
+    """Count the faces of each part, compare the protocols, and say what duplicates are worth."""
     conditions = analysis.selection.conditions
     protocols = protocol_table(conditions)
-    return Chapter(
-        "How the faces were split",
-        tables=[
-            Table("splits", splits_table(conditions), {_SPLITS_CAPTION: None}),
-            Table("protocols", protocols, {_PROTOCOLS_CAPTION: None}),
-        ],
-        findings=protocol_findings(protocols),
-    )
+    tables = [
+        Table("splits", splits_table(conditions), {_SPLITS_CAPTION: None}),
+        Table("protocols", protocols, {_PROTOCOLS_CAPTION: None}),
+    ]
+    findings, notes = protocol_findings(protocols), []
+    if analysis.networks:
+        margin = analysis.cfg.margin / 100
+        leakage = leakage_table(conditions, analysis.networks.faces, margin)
+        tables.append(Table("leakage", leakage, LEAKAGE_CAPTIONS))
+        findings += leakage_findings(leakage, margin)
+    else:
+        notes = ["what duplicates in training are worth is not told: that takes the photographs"]
+    return Chapter("How the faces were split", tables=tables, findings=findings, notes=notes)
 
 
 def splits_table(conditions: Mapping[str, Condition]) -> pd.DataFrame:
@@ -87,18 +95,16 @@ def protocol_pairs(conditions: Mapping[str, Condition]) -> list[Pair]:
 def protocol_table(conditions: Mapping[str, Condition]) -> pd.DataFrame:
     """Return how accuracy differs between protocols, which test other faces.
 
-    With several splits on both sides the interval is Welch's, with the variances of
-    `stats.corrected_variance`. With one on both sides it is Newcombe's for two proportions, over
-    the faces. With several on one side it is Welch's, with the variance of a proportion for the
-    single split. A single split knows nothing of other training faces, and photographs that both
-    protocols test are taken for different ones.
+    The interval is Newcombe's for two proportions, over the faces, or Welch's with the variances of
+    `stats.corrected_variance`, over the splits, whichever is wider. A side of fewer than three
+    splits has the variance of a proportion in Welch's, and knows nothing of other training faces.
+    Photographs that both protocols test are taken for different ones.
 
     Returns:
         One row for each of the `protocol_pairs`: `condition` (what both share), and of each, here
         a: `protocol_a`, `mean_a` (accuracy over the seeds, 0–1), `exact_a` and `near_a`
         (duplicates, as in `splits_table`); `difference` (of the means, a minus b), `low`, `high`
-        (95 % interval; missing where nothing varies), `over` (what the interval is over: `splits`,
-        `faces` or `both`).
+        (95 % interval), `interval` (what it is over: `splits`, `faces`, or `both`).
     """
     splits = splits_table(conditions).set_index("condition")
     sides = splits[["protocol", "exact_duplicates", "near_duplicates"]]
@@ -114,28 +120,35 @@ def protocol_table(conditions: Mapping[str, Condition]) -> pd.DataFrame:
 
 
 def _difference(a: Condition, b: Condition) -> dict[str, Any]:
-    mean_a, mean_b = _mean(a), _mean(b)
-    over = ("splits", "both", "faces")[sum(one.ratio is None for one in (a, b))]
-    if over == "faces":
-        # The mean of several heads on one split counts as one head.
-        tested_a, tested_b = (len(one.first.predictions) for one in (a, b))
-        interval = newcombe(mean_a.value * tested_a, tested_a, mean_b.value * tested_b, tested_b)
-    else:
-        interval = welch(mean_a, mean_b)
-    means = {"mean_a": mean_a.value, "mean_b": mean_b.value}
-    difference = mean_a.value - mean_b.value
-    row = {"condition": a.unsplit, **means, "difference": difference, "over": over}
-    return row | (interval._asdict() if interval else {})
+    means = _over_faces(a), _over_faces(b)
+    shares = [own.value for own in means]
+    counts = [own.freedom + 1 for own in means]
+    successes = [p * n for p, n in zip(shares, counts, strict=True)]
+    interval, over = newcombe(successes[0], counts[0], successes[1], counts[1]), FACES
+    repeated = [_over_splits(one) for one in (a, b)]
+    if any(repeated):
+        over_splits = welch(*(own or face for own, face in zip(repeated, means, strict=True)))
+        if over_splits and np.ptp(over_splits) > np.ptp(interval):
+            interval, over = over_splits, SPLITS if all(repeated) else "both"
+    named = {"condition": a.unsplit, "mean_a": shares[0], "mean_b": shares[1]}
+    difference = shares[0] - shares[1]
+    return named | {"difference": difference, **interval._asdict(), "interval": over}
 
 
-def _mean(condition: Condition) -> Mean:
-    """Return the mean accuracy; its variance is that over faces if there is a single split."""
-    accuracies = [run.accuracy for run in condition.runs.values()]
-    value, ratio = mean(accuracies), condition.ratio
-    if ratio is not None:
-        return Mean(value, corrected_variance(accuracies, ratio), len(accuracies) - 1)
-    tested = len(condition.first.predictions)
-    return Mean(value, value * (1 - value) / tested, tested - 1)
+def _over_splits(condition: Condition) -> Mean | None:
+    """Return the mean accuracy with its variance over splits; None of fewer than three."""
+    accuracies, ratio = [run.accuracy for run in condition.runs.values()], condition.ratio
+    if ratio is None or len(accuracies) < MIN_NETWORKS:
+        return None
+    return Mean(mean(accuracies), corrected_variance(accuracies, ratio), len(accuracies) - 1)
+
+
+def _over_faces(condition: Condition) -> Mean:
+    """Return the mean accuracy with the variance of a proportion of its faces."""
+    runs = list(condition.runs.values())
+    value = mean(run.accuracy for run in runs)
+    faces = effective_count(np.concatenate([run.predictions["image"] for run in runs]))
+    return Mean(value, value * (1 - value) / faces, faces - 1)
 
 
 def protocol_findings(protocols: pd.DataFrame) -> list[Finding]:

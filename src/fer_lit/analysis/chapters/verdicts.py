@@ -11,7 +11,6 @@ import pandas as pd
 
 from fer_lit.analysis.averages import mean_known
 from fer_lit.analysis.chapter import (
-    INCONCLUSIVE,
     NOT_SUPPORTED,
     SUPPORTED,
     Analysis,
@@ -21,6 +20,7 @@ from fer_lit.analysis.chapter import (
     records,
 )
 from fer_lit.analysis.report.style import percent, points
+from fer_lit.comparison import INCONCLUSIVE, MIN_NETWORKS
 from fer_lit.faces.face_set import SIZE
 from fer_lit.paper import BAND_HEIGHT, BANDS
 from fer_lit.stats import mean_interval
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from fer_lit.analysis.averages import MappedPhotographs
     from fer_lit.analysis.labels import Condition
 
-FEWEST = 3
-"""Networks of a condition below which nothing is said about networks."""
 CLAIMS = {
     "eyes": "with the eyes covered, the network still focuses on the covered band",
     "mouth": "with the mouth covered, the network still focuses on the covered band",
@@ -46,7 +44,7 @@ _CAPTION = (
     "The paper's findings about attention, each judged by several measures: means over networks, "
     "each of all emotions alike. A finding is supported if the intervals of all its measures lie "
     "where it wants them, not supported if one lies wholly elsewhere, and else, and below "
-    f"{FEWEST} networks, inconclusive. The intervals are of 95 % for all measures of a finding "
+    f"{MIN_NETWORKS} networks, inconclusive. The intervals are of 95 % for all measures of a finding "
     "together (Bonferroni), by Student's t over networks, corrected for the training faces that "
     "they share. The peak is the row of the face, from 0, with the most attention; none's is that "
     "of the networks without occlusion, of the same seeds."
@@ -126,7 +124,7 @@ def verdict_table(
     Returns:
         One row for each measure of a finding: `condition`, `claim` (the key of `CLAIMS`),
         `networks`, `measure`, `value` (mean over networks), `from`, `to` (simultaneous 95 %
-        interval, see `stats.mean_interval`; missing below `FEWEST` networks), `found` (these in
+        interval, see `stats.mean_interval`; missing below `MIN_NETWORKS` networks), `found` (these in
         words), `wanted`, `verdict`, and `finding`: what all measures say together. Values are
         shares, 0–1, or rows.
     """
@@ -189,7 +187,7 @@ def _judged(label: str, condition: Condition, measures: Iterator[Measure]) -> li
     rows = []
     for measure in known:
         low = high = np.nan
-        if len(measure.values) >= FEWEST:
+        if len(measure.values) >= MIN_NETWORKS:
             low, high = mean_interval(measure.values, condition.ratio or 0, tests=len(known))
         rows.append(
             {
@@ -227,7 +225,7 @@ def findings(table: pd.DataFrame) -> list[Finding]:
             f"{row['measure']} {row['found']}, wanted {row['wanted']}" for row in rows
         )
         of = f"{fewest} network{'s' * (fewest > 1)}"
-        few = f", and {FEWEST} are needed" if fewest < FEWEST else ""
+        few = f", and {MIN_NETWORKS} are needed" if fewest < MIN_NETWORKS else ""
         which = "" if label == claim else f" ({label})"
         text = f"The paper{which}: {CLAIMS[claim]}. Here ({of}{few}): {measures}."
         said.append(Finding(text, rows[0]["finding"]))

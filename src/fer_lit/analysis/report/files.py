@@ -139,18 +139,15 @@ def _show(
 
 
 def _accuracies(rows: Sequence[Row]) -> Table:
-    table = Table(title="Accuracy in %, each photograph once", box=box.SIMPLE)
+    table = Table(title="Accuracy in %, with 95 % intervals", box=box.SIMPLE)
     table.add_column("condition", overflow="fold")
-    for name in ("seeds", "faces", "accuracy", "mean ± sd over seeds"):
+    for name in ("seeds", "faces", "accuracy", "interval over", "sd over seeds"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         accuracy = "{} ({}–{})".format(*_in_percent(row, "accuracy", "low", "high"))
-        spread = ""
-        if row["sd"] is not None:
-            spread = "{} ± {}".format(*_in_percent(row, "mean", "sd"))
-            if row["mean_low"] is not None:
-                spread += " ({}–{})".format(*_in_percent(row, "mean_low", "mean_high"))
-        cells = (row["condition"], str(row["seeds"]), f"{row['faces']:,}", accuracy, spread)
+        spread = "" if row["sd"] is None else _in_percent(row, "sd")[0]
+        counts = str(row["seeds"]), f"{row['faces']:,}"
+        cells = (row["condition"], *counts, accuracy, row["interval"], spread)
         table.add_row(*map(escape, cells))
     return table
 

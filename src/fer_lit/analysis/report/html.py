@@ -18,7 +18,7 @@ SHARE_WORDS = frozenset(
     {
         *("accuracy", "recall", "precision", "f1", "ece", "confidence", "probability"),
         *("share", "drop", "difference", "change", "paper"),
-        *("low", "high", "mean", "sd"),
+        *("low", "high", "mean", "sd", "baseline", "ceiling", "power"),
     }
 )
 """A column whose name has one of these between its underscores (`recall_happy`, `low`) holds shares
@@ -26,7 +26,14 @@ between 0 and 1, or differences of shares; it is shown in %."""
 LONG_TABLE = 30
 """A table with more rows than this is folded away on the screen."""
 
-_HEADINGS = {"p_holm": "p (Holm)", "macro_f1": "macro F1", "sd": "SD", "ece": "ECE"}
+_HEADINGS = {
+    "p_holm": "p (Holm)",
+    "p_equivalence_holm": "p equivalence (Holm)",
+    "macro_f1": "macro F1",
+    "auc": "AUC",
+    "sd": "SD",
+    "ece": "ECE",
+}
 _CSS_PIXELS_PER_INCH = 96
 _Row = list[tuple[str, bool]]
 
