@@ -49,8 +49,8 @@ class Finding:
     """One or two sentences, and a verdict; None if that is no question.
 
     Attributes:
-        verdict: on a claim `SUPPORTED`, `NOT_SUPPORTED` or `comparison.INCONCLUSIVE`, on a check of the maps
-            `PASSED` or `FAILED`.
+        verdict: on a claim `SUPPORTED`, `NOT_SUPPORTED` or `comparison.INCONCLUSIVE`, on a check of
+            the maps `PASSED` or `FAILED`.
     """
 
     text: str

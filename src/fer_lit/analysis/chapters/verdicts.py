@@ -44,10 +44,10 @@ _CAPTION = (
     "The paper's findings about attention, each judged by several measures: means over networks, "
     "each of all emotions alike. A finding is supported if the intervals of all its measures lie "
     "where it wants them, not supported if one lies wholly elsewhere, and else, and below "
-    f"{MIN_NETWORKS} networks, inconclusive. The intervals are of 95 % for all measures of a finding "
-    "together (Bonferroni), by Student's t over networks, corrected for the training faces that "
-    "they share. The peak is the row of the face, from 0, with the most attention; none's is that "
-    "of the networks without occlusion, of the same seeds."
+    f"{MIN_NETWORKS} networks, inconclusive. The intervals are of 95 % for all measures of a "
+    "finding together (Bonferroni), by Student's t over networks, corrected for the training faces "
+    "that they share. The peak is the row of the face, from 0, with the most attention; none's is "
+    "that of the networks without occlusion, of the same seeds."
 )
 
 
@@ -124,8 +124,8 @@ def verdict_table(
     Returns:
         One row for each measure of a finding: `condition`, `claim` (the key of `CLAIMS`),
         `networks`, `measure`, `value` (mean over networks), `from`, `to` (simultaneous 95 %
-        interval, see `stats.mean_interval`; missing below `MIN_NETWORKS` networks), `found` (these in
-        words), `wanted`, `verdict`, and `finding`: what all measures say together. Values are
+        interval, see `stats.mean_interval`; missing below `MIN_NETWORKS` networks), `found` (these
+        in words), `wanted`, `verdict`, and `finding`: what all measures say together. Values are
         shares, 0–1, or rows.
     """
     profiles = {label: _profiles(mapped, label, seeds[label]) for label in conditions}
