@@ -17,8 +17,8 @@ from safetensors.torch import save_file
 from fer_lit.analysis.cam import MapSettings
 from fer_lit.analysis.chapter import Analysis, records
 from fer_lit.analysis.chapters import attention, photographs
-from fer_lit.analysis.chapters.trust import check_maps
 from fer_lit.analysis.checks import removal
+from fer_lit.analysis.checks.outcomes import check_maps
 from fer_lit.analysis.checks.retraining import retrained
 from fer_lit.analysis.maps import choose_photographs, map_photographs
 from fer_lit.analysis.networks import gather, load_networks
@@ -291,7 +291,8 @@ def test_a_network_that_trained_on_all_drawn_photographs_is_not_checked(selectio
     networks.held_out["none", 0][:] = False
     settings = MapSettings("conv1", "gradcam", "label", "logit")
     indices = choose_photographs(networks.held_out, networks.faces.labels, 30, seed=0)
-    table, stages = check_maps(networks, indices, settings, seed=0)
+    checks = check_maps(networks, indices, settings, seed=0)
+    table, stages = checks.table, checks.stages
     verdicts = {(row["check"], row["condition"]): row["verdict"] for row in records(table)}
     assert set(stages["condition"]) == {"eyes", "nose", "mouth"}
     assert verdicts["knows the emotions", "none"] == "pass"
@@ -310,7 +311,7 @@ def verdicts_of(networks) -> dict[str, str]:
     """Return the verdicts of the checks of a single condition's maps."""
     settings = MapSettings("conv1", "gradcam", "label", "logit")
     indices = choose_photographs(networks.held_out, networks.faces.labels, 30, seed=0)
-    table, _ = check_maps(networks, indices, settings, seed=0)
+    table = check_maps(networks, indices, settings, seed=0).table
     return dict(zip(table["check"], table["verdict"], strict=True))
 
 

@@ -1,6 +1,7 @@
 """What an analysis says about attention, on maps made by hand."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -13,6 +14,7 @@ from fer_lit.analysis.averages import MappedPhotographs, average_maps
 from fer_lit.analysis.chapter import records
 from fer_lit.analysis.chapters.trust import check_findings
 from fer_lit.analysis.chapters.verdicts import findings, verdict_table
+from fer_lit.analysis.checks.outcomes import Outcomes
 from fer_lit.faces.occlusion import Occlusion
 
 PAPERS = {
@@ -38,7 +40,15 @@ def networks(**conditions) -> MappedPhotographs:
     return replace(mapped, checkpoint_rows=rows)
 
 
-def judged(mapped: MappedPhotographs, ratio: float | None = None) -> dict[str, dict[str, dict]]:
+def outcomes(*failed: tuple[str, str | None]) -> Outcomes:
+    """Checks that fail, each by its name and condition."""
+    table = pd.DataFrame(failed, columns=["check", "condition"], dtype=object)
+    return Outcomes(table.assign(verdict="fail"), pd.DataFrame())
+
+
+def judged(
+    mapped: MappedPhotographs, ratio: float | None = None, failed: Sequence[tuple] = ()
+) -> dict[str, dict[str, dict]]:
     """Return the rows of the verdicts by condition and measure."""
     labels = mapped.attention.conditions
     conditions = {
@@ -48,7 +58,7 @@ def judged(mapped: MappedPhotographs, ratio: float | None = None) -> dict[str, d
     seeds = {
         label: range(len(own)) for label, own in zip(labels, mapped.checkpoint_rows, strict=True)
     }
-    table = verdict_table(mapped, conditions, seeds, margin=0.01)
+    table = verdict_table(mapped, conditions, seeds, 0.01, outcomes(*failed))
     found = defaultdict(dict)
     for row in records(table):
         found[row["condition"]][row["measure"]] = row
@@ -77,6 +87,19 @@ def test_the_papers_findings_are_supported_where_all_measures_are():
     assert found["mouth"]["peak"]["value"] == 34.5  # the middle of ten equal rows
     shift = found["nose"]["peak minus none's"]
     assert (shift["value"], shift["found"]) == (-10, "−10.0 rows (−10.0 to −10.0)")
+
+
+@pytest.mark.parametrize("condition", ["eyes", "none", None])
+def test_no_finding_is_drawn_from_maps_that_fail_a_check(condition):
+    """Neither from those of the condition, nor of what it is compared with."""
+    mapped = networks(none=[profile("nose")] * 3, eyes=[profile("eyes")] * 3)
+    rows = judged(mapped, failed=[("deletion", condition)])["eyes"]
+    assert {row["verdict"] for row in rows.values()} == {"supported"}
+    (said,) = findings(pd.DataFrame(rows.values()))
+    where = f" (under {condition})" if condition else ""
+    assert said.verdict == finding(rows) == "inconclusive"
+    assert said.text.endswith(f"no finding is drawn from them: deletion{where}.")
+    assert finding(judged(mapped, failed=[("deletion", "mouth")])["eyes"]) == "supported"
 
 
 def test_two_networks_say_nothing_about_networks():
@@ -136,7 +159,9 @@ def test_networks_are_compared_with_those_of_the_same_seed():
         label: SimpleNamespace(occlusion=PAPERS[label], reference="none", ratio=None)
         for label in ("none", "nose")
     }
-    table = verdict_table(mapped, conditions, {"none": [0, 1, 2], "nose": [2, 3, 4]}, 0.01)
+    table = verdict_table(
+        mapped, conditions, {"none": [0, 1, 2], "nose": [2, 3, 4]}, 0.01, outcomes()
+    )
     assert set(table["networks"]) == {1} and set(table["finding"]) == {"inconclusive"}
 
 
@@ -151,7 +176,9 @@ def test_other_bands_and_fills_are_not_the_papers():
     for other in ({"top": 8}, {"fill": "blur"}):
         occlusion = replace(PAPERS["eyes"], **other)
         condition = SimpleNamespace(occlusion=occlusion, reference="none", ratio=None)
-        assert verdict_table(mapped, {"eyes": condition}, {"eyes": [0, 1, 2]}, 0.01).empty
+        assert verdict_table(
+            mapped, {"eyes": condition}, {"eyes": [0, 1, 2]}, 0.01, outcomes()
+        ).empty
 
 
 def test_there_are_no_findings_about_conditions_that_are_missing():

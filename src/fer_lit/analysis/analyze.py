@@ -25,11 +25,13 @@ from fer_lit.analysis.chapters import (
     verdicts,
 )
 from fer_lit.analysis.chapters.own_images import explain_images
+from fer_lit.analysis.checks.outcomes import check_maps
 from fer_lit.analysis.maps import choose_photographs, map_photographs
 from fer_lit.analysis.networks import gather
 from fer_lit.analysis.report.files import publish
 from fer_lit.analysis.selection import Selection, select_runs
 from fer_lit.analysis.settings import describe, map_settings
+from fer_lit.feature_bank.malloc import large_blocks_kept
 from fer_lit.precision import choose_device, forbid_tf32
 from fer_lit.stopwatch import Stopwatch
 
@@ -118,7 +120,9 @@ def _prepare(
     )
     with watch.measure("maps"):
         mapped = map_photographs(networks, indices, settings)
-    return Analysis(cfg, selection, networks, settings, mapped), notes
+    with watch.measure("checks"), large_blocks_kept():
+        checks = check_maps(networks, indices, settings, cfg.seed)
+    return Analysis(cfg, selection, networks, settings, mapped, checks), notes
 
 
 def _subtitle(selection: Selection) -> str:

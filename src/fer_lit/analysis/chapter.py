@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 if TYPE_CHECKING:  # chapters import this module, and it only names what they are given
     from fer_lit.analysis.averages import MappedPhotographs
     from fer_lit.analysis.cam import MapSettings
+    from fer_lit.analysis.checks.outcomes import Outcomes
     from fer_lit.analysis.networks import Networks
     from fer_lit.analysis.selection import Selection
 
@@ -31,6 +32,7 @@ class Analysis:
         networks: trained networks and the photographs they may be shown.
         settings: how attention maps are made.
         mapped: the maps.
+        checks: what came of the checks of these maps.
     """
 
     cfg: DictConfig
@@ -38,6 +40,7 @@ class Analysis:
     networks: Networks | None = None
     settings: MapSettings | None = None
     mapped: MappedPhotographs | None = None
+    checks: Outcomes | None = None
 
 
 SUPPORTED, NOT_SUPPORTED = "supported", "not supported"

@@ -27,6 +27,7 @@ from fer_lit.stats import mean_interval
 
 if TYPE_CHECKING:
     from fer_lit.analysis.averages import MappedPhotographs
+    from fer_lit.analysis.checks.outcomes import Outcomes
     from fer_lit.analysis.labels import Condition
 
 CLAIMS = {
@@ -38,16 +39,16 @@ CLAIMS = {
 _MEASURES = {"eyes": 3, "mouth": 3, "nose": 2}
 _TITLE = "The paper's findings about attention"
 _COLUMNS = ("condition", "claim", "networks", "measure", "value", "from", "to")
-_COLUMNS += ("found", "wanted", "verdict", "finding")
+_COLUMNS += ("found", "wanted", "verdict", "finding", "failed")
 _SHOWN = ["condition", "networks", "measure", "found", "wanted", "verdict"]
 _CAPTION = (
     "The paper's findings about attention, each judged by several measures: means over networks, "
     "each of all emotions alike. A finding is supported if the intervals of all its measures lie "
-    "where it wants them, not supported if one lies wholly elsewhere, and else, and below "
-    f"{MIN_NETWORKS} networks, inconclusive. The intervals are of 95 % for all measures of a "
-    "finding together (Bonferroni), by Student's t over networks, corrected for the training faces "
-    "that they share. The peak is the row of the face, from 0, with the most attention; none's is "
-    "that of the networks without occlusion, of the same seeds."
+    "where it wants them, not supported if one lies wholly elsewhere, and else, below "
+    f"{MIN_NETWORKS} networks, or where the maps fail a check, inconclusive. The intervals are of "
+    "95 % for all measures of a finding together (Bonferroni), by Student's t over networks, "
+    "corrected for the training faces that they share. The peak is the row of the face, from 0, "
+    "with the most attention; none's is that of the networks without occlusion, of the same seeds."
 )
 
 
@@ -95,7 +96,7 @@ def chapter(analysis: Analysis) -> Chapter | None:
         return Chapter(_TITLE, notes=[note])
     seeds = {label: [seed for _, seed in networks.keys(label)] for label in networks.conditions}
     margin = analysis.cfg.margin / 100
-    table = verdict_table(mapped, networks.conditions, seeds, margin)
+    table = verdict_table(mapped, networks.conditions, seeds, margin, analysis.checks)
     captions = {_CAPTION: _SHOWN}
     return Chapter(_TITLE, tables=[Table("verdicts", table, captions)], findings=findings(table))
 
@@ -105,6 +106,7 @@ def verdict_table(
     conditions: Mapping[str, Condition],
     seeds: Mapping[str, Sequence[int]],
     margin: float,
+    checks: Outcomes,
 ) -> pd.DataFrame:
     """Judge the paper's findings under each condition that is one of its own.
 
@@ -120,13 +122,15 @@ def verdict_table(
         conditions: those that have networks.
         seeds: of each condition's networks, in the order of their maps.
         margin: difference of shares, 0–1, that does not matter.
+        checks: of the maps; where those of a condition or of its reference fail one, nothing is
+            found.
 
     Returns:
         One row for each measure of a finding: `condition`, `claim` (the key of `CLAIMS`),
         `networks`, `measure`, `value` (mean over networks), `from`, `to` (simultaneous 95 %
         interval, see `stats.mean_interval`; missing below `MIN_NETWORKS` networks), `found` (these
-        in words), `wanted`, `verdict`, and `finding`: what all measures say together. Values are
-        shares, 0–1, or rows.
+        in words), `wanted`, `verdict`, `finding`: what all measures say together, and `failed`:
+        the checks that forbid a finding, in words. Values are shares, 0–1, or rows.
     """
     profiles = {label: _profiles(mapped, label, seeds[label]) for label in conditions}
     rows = []
@@ -134,7 +138,8 @@ def verdict_table(
         if one.occlusion.is_papers and one.occlusion.name in CLAIMS:
             reference = profiles.get(one.reference)
             measures = _measures(one.occlusion.name, profiles[label], reference, margin)
-            rows += _judged(label, one, measures)
+            failed = checks.failed(label, one.reference)
+            rows += _judged(label, one, measures, failed)
     return pd.DataFrame(rows, columns=_COLUMNS)
 
 
@@ -182,7 +187,9 @@ def _shift(own: pd.DataFrame, reference: pd.DataFrame) -> np.ndarray:
     return (_peaks(own) - _peaks(reference)).dropna().to_numpy()
 
 
-def _judged(label: str, condition: Condition, measures: Iterator[Measure]) -> list[dict]:
+def _judged(
+    label: str, condition: Condition, measures: Iterator[Measure], failed: Sequence[str]
+) -> list[dict]:
     known = [measure for measure in measures if len(measure.values)]
     rows = []
     for measure in known:
@@ -205,7 +212,9 @@ def _judged(label: str, condition: Condition, measures: Iterator[Measure]) -> li
         )
     complete = len(known) == _MEASURES[condition.occlusion.name]
     finding = together([row["verdict"] for row in rows], complete)
-    return [row | {"finding": finding} for row in rows]
+    if failed:
+        finding = INCONCLUSIVE
+    return [row | {"finding": finding, "failed": "; ".join(failed)} for row in rows]
 
 
 def together(verdicts: Sequence[str], complete: bool) -> str:
@@ -228,5 +237,7 @@ def findings(table: pd.DataFrame) -> list[Finding]:
         few = f", and {MIN_NETWORKS} are needed" if fewest < MIN_NETWORKS else ""
         which = "" if label == claim else f" ({label})"
         text = f"The paper{which}: {CLAIMS[claim]}. Here ({of}{few}): {measures}."
+        if failed := rows[0]["failed"]:
+            text += f" The maps fail a check, and no finding is drawn from them: {failed}."
         said.append(Finding(text, rows[0]["finding"]))
     return said
