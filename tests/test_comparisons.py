@@ -11,7 +11,6 @@ from helpers.run_folders import run
 from omegaconf import OmegaConf
 from scipy.stats import t as student
 
-from fer_lit import comparison
 from fer_lit.analysis.chapter import Analysis, records
 from fer_lit.analysis.chapters import accuracy, power, splits
 from fer_lit.analysis.chapters.splits import protocol_pairs
@@ -20,7 +19,7 @@ from fer_lit.analysis.selection import select_runs
 from fer_lit.errors import ConfigError
 from fer_lit.files import write_text
 from fer_lit.runs.manifest import write_manifest
-from fer_lit.stats import wilson
+from fer_lit.stats import resampled_t_power, wilson
 
 MULTISCALE = ("recipe=multiscale", "model.lr=3e-3", "data.image_size=96", "features.views=0")
 """What an experiment might change."""
@@ -328,7 +327,7 @@ def test_power_is_drawn_and_told(tmp_path):
     spread = np.std([0.05, -0.05, 0.1], ddof=1)
     assert row == row | {"reference": "none", "condition": "eyes", "seeds": 3, "ratio": 0.4}
     assert row["sd"] == pytest.approx(spread)
-    assert row["power"] == pytest.approx(float(comparison.power(0.01, spread, 0.4, 3)))
+    assert row["power"] == pytest.approx(float(resampled_t_power(0.01, spread, 0.4, 3)))
     assert row["power"] < row["ceiling"] < 0.1 and row["seeds_wanted"] is None
     said = (
         f"eyes against none is out of reach (at most {100 * row['ceiling']:.0f} % with any number"
@@ -344,8 +343,8 @@ def test_the_fewest_seeds_that_suffice_are_found(tmp_path):
     (row,) = records(power.power_table(selection, 0.3))
     wanted = row["seeds_wanted"]
     spread = row["sd"]
-    assert comparison.power(0.3, spread, 0.4, wanted) >= 0.8
-    assert wanted > 3 and comparison.power(0.3, spread, 0.4, wanted - 1) < 0.8
+    assert resampled_t_power(0.3, spread, 0.4, wanted) >= 0.8
+    assert wanted > 3 and resampled_t_power(0.3, spread, 0.4, wanted - 1) < 0.8
     (finding,) = power.power_findings(power.power_table(selection, 0.3), 0.3)
     assert f"eyes against none {wanted} seeds" in finding.text
 

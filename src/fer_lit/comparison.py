@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import nct
 from scipy.stats import t as student
 from statsmodels.regression.linear_model import WLS
 from statsmodels.stats.sandwich_covariance import cov_cluster, cov_cluster_2groups
@@ -205,39 +204,6 @@ def in_points(margin: float) -> str:
     """Return `1 point` for a margin of 0.01."""
     points = f"{100 * margin:g}"
     return f"{points} point{'s' * (points != '1')}"
-
-
-def deviation(differences: np.ndarray, networks: np.ndarray, ratio: float) -> float:
-    """Return the standard deviation of the mean difference between splits.
-
-    Few splits may have differed too little by chance. It is therefore no less than the faces that
-    test one split alone would make it, of which splits have some in common.
-
-    Args: see `paired_difference`.
-    """
-    means = _means(differences, networks)
-    within = _means(differences**2, networks) - means**2
-    faces = len(differences) / len(means)
-    return float(max(means.var(ddof=1), within.mean() / faces / (1 + ratio)) ** 0.5)
-
-
-def power(difference: float, spread: float, ratio: float, splits: ArrayLike) -> np.ndarray:
-    """Return how likely the corrected t-test is to find a true difference.
-
-    More splits of the same faces help up to a limit: the variance of the mean tends to `ratio`
-    times that of a single split's difference.
-
-    Args:
-        difference: the true one.
-        spread: standard deviation between splits: see `deviation`.
-        ratio: tested faces for each face trained on.
-        splits: numbers of splits, from 2; infinity is the limit.
-    """
-    splits = np.asarray(splits, float)
-    freedom = np.minimum(splits - 1, 1e6)  # the noncentral t of infinity is not computed
-    distance = difference / (spread * np.sqrt(1 / splits + ratio))
-    critical = student.ppf(1 - LEVEL / 2, freedom)
-    return nct.sf(critical, freedom, distance) + nct.cdf(-critical, freedom, distance)
 
 
 def _weights(networks: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import bootstrap, permutation_test
+from scipy.stats import bootstrap, nct, permutation_test
 from scipy.stats import t as student
 from statsmodels.stats import contingency_tables
 from statsmodels.stats.multitest import multipletests
@@ -159,6 +159,27 @@ def resampled_t(values: Sequence[float], ratio: float) -> ResampledT | None:
     statistic = mean / error
     p = 2 * student.sf(abs(statistic), freedom)
     return ResampledT(mean, float(low), float(high), statistic, float(p))
+
+
+def resampled_t_power(
+    difference: float, spread: float, ratio: float, splits: ArrayLike
+) -> np.ndarray:
+    """Return how likely the test of `resampled_t` is to find a true difference.
+
+    More splits of the same faces help up to a limit: the variance of the mean tends to `ratio`
+    times that of a single split's difference.
+
+    Args:
+        difference: the true one.
+        spread: standard deviation between splits.
+        ratio: tested faces for each face trained on.
+        splits: numbers of splits, from 2; infinity is the limit.
+    """
+    splits = np.asarray(splits, float)
+    freedom = np.minimum(splits - 1, 1e6)  # the noncentral t of infinity is not computed
+    distance = difference / (spread * np.sqrt(1 / splits + ratio))
+    critical = student.ppf(1 - LEVEL / 2, freedom)
+    return nct.sf(critical, freedom, distance) + nct.cdf(-critical, freedom, distance)
 
 
 def welch(a: Mean, b: Mean) -> Interval | None:

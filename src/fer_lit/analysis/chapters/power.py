@@ -15,7 +15,7 @@ from fer_lit.analysis.report import style
 from fer_lit.analysis.report.style import PAGE_WIDTH, percent
 from fer_lit.analysis.selection import Selection
 from fer_lit.runs.predictions import matched, shared_seeds
-from fer_lit.stats import ROUNDING
+from fer_lit.stats import ROUNDING, resampled_t_power
 
 _SEEDS = np.arange(comparison.MIN_NETWORKS, 101)
 _WANTED = 0.8
@@ -55,7 +55,7 @@ def power_table(selection: Selection, margin: float) -> pd.DataFrame:
     Returns:
         One row for each condition and its reference, and for each of the `option_pairs`, if they
         share three seeds of different splits or more and do not differ by the same in each:
-        `reference`, `condition`, `seeds` (their number), `sd` (see `comparison.deviation`, 0–1),
+        `reference`, `condition`, `seeds` (their number), `sd` (of the difference, over splits),
         `ratio` (tested faces for each face trained on), `power` (with these seeds), `seeds_wanted`
         (the fewest, of 3 to 100, that give a power of 0.8; missing if none do), `ceiling` (the
         power of infinitely many).
@@ -67,11 +67,11 @@ def power_table(selection: Selection, margin: float) -> pd.DataFrame:
         if ratio is None or len(seeds) < comparison.MIN_NETWORKS:
             continue
         differences, _, networks = difference_arrays(matched(predictions, pair, seeds), *pair)
-        spread = comparison.deviation(differences, networks, ratio)
+        spread = _deviation(differences, networks, ratio)
         if spread < ROUNDING:
             continue
-        at = comparison.power(margin, spread, ratio, [len(seeds), np.inf])
-        enough = comparison.power(margin, spread, ratio, _SEEDS) >= _WANTED
+        at = resampled_t_power(margin, spread, ratio, [len(seeds), np.inf])
+        enough = resampled_t_power(margin, spread, ratio, _SEEDS) >= _WANTED
         rows.append(
             {
                 **dict(zip(("reference", "condition"), pair, strict=True)),
@@ -81,6 +81,20 @@ def power_table(selection: Selection, margin: float) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows, columns=_COLUMNS).astype({"seeds_wanted": "Int64"})
+
+
+def _deviation(differences: np.ndarray, networks: np.ndarray, ratio: float) -> float:
+    """Return the standard deviation of the mean difference between splits.
+
+    Few splits may have differed too little by chance. It is therefore no less than the faces that
+    test one split alone would make it, of which splits have some in common.
+
+    Args: see `comparison.paired_difference`.
+    """
+    of_splits = pd.Series(differences).groupby(networks)
+    faces = len(differences) / of_splits.ngroups
+    by_faces = of_splits.var(ddof=0).mean() / faces / (1 + ratio)
+    return float(max(of_splits.mean().var(), by_faces) ** 0.5)
 
 
 def _pairs(selection: Selection) -> list[Pair]:
@@ -100,7 +114,7 @@ def draw_power(table: pd.DataFrame, margin: float) -> Figure:
     rows = records(table)
     names = [f"{row['condition']} against {row['reference']}" for row in rows]
     for (name, look), row in zip(style.looks(names).items(), rows, strict=True):
-        curve = comparison.power(margin, row["sd"], row["ratio"], _SEEDS)
+        curve = resampled_t_power(margin, row["sd"], row["ratio"], _SEEDS)
         options = {"color": look.colour, "linestyle": look.line}
         axis.plot(_SEEDS, 100 * curve, label=name, **options)
         here = 100 * row["power"]
