@@ -152,7 +152,8 @@ def test_the_papers_findings_and_the_checks_have_verdicts(folder, results):
         stage["block"] == "conv1" and stage["value"] == checks["random backbone", "none"]["value"]
     )
     screen = (folder / "screen.txt").read_text()
-    assert "Can the maps be trusted?" in screen
+    (deletion,) = (line.split() for line in screen.splitlines() if "deletion  " in line)
+    assert deletion == ["deletion", *(checks["deletion", one]["verdict"] for one in CONDITIONS)]
     *_, report, upload = screen.splitlines()
     assert report.startswith("Report: ") and report.endswith("report.html")
     assert upload.startswith("Weights & Biases is offline; to upload: wandb sync ")

@@ -11,7 +11,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from fer_lit.analysis.chapter import NOT_SUPPORTED, SUPPORTED, Analysis, Chapter, records
+from fer_lit.analysis.chapter import (
+    FAILED,
+    NOT_SUPPORTED,
+    PASSED,
+    SUPPORTED,
+    Analysis,
+    Chapter,
+    records,
+)
 from fer_lit.analysis.report.html import write_report
 from fer_lit.analysis.report.style import save_figure
 from fer_lit.analysis.settings import describe
@@ -70,7 +78,7 @@ def publish(
         tracker.log_analysis(cfg, folder, sweeps, tables, figures)
 
 
-_COLOURS = {SUPPORTED: "green", NOT_SUPPORTED: "red"}
+_COLOURS = {SUPPORTED: "green", PASSED: "green", NOT_SUPPORTED: "red", FAILED: "red"}
 _SCORED = {"logit": "logit above the mean of all emotions", "probability": "probability"}
 
 
@@ -124,18 +132,21 @@ def _show(
     console = Console()
     console.print(_accuracies(tables["accuracy"]))
     for chapter in chapters:
+        findings = chapter.findings
         if any(table.name == "checks" for table in chapter.tables):
-            continue  # they have a table of their own, below
-        for finding in chapter.findings:
+            console.print(_checks(tables["checks"]))
+            findings = findings[:1]  # what the table does not say
+        for finding in findings:
             colour = _COLOURS.get(finding.verdict, "yellow")
             mark = f" [{colour}]{escape(finding.verdict)}[/]" if finding.verdict else ""
             console.print(f"• {escape(finding.text)}{mark}", highlight=False)
-    if tables.get("checks"):
-        console.print(_checks(tables["checks"]))
     for note in notes:
         console.print(f"[yellow]Note:[/] {escape(note)}", highlight=False)
     report = escape(str(folder / "report.html"))
     console.print(f"Report: {report}", soft_wrap=True, highlight=False)
+
+
+_MARKS = {"pass": "[green]pass[/]", "fail": "[red]fail[/]"}
 
 
 def _accuracies(rows: Sequence[Row]) -> Table:
@@ -157,14 +168,18 @@ def _in_percent(row: Row, *names: str) -> list[str]:
 
 
 def _checks(rows: Sequence[Row]) -> Table:
-    table = Table(title="Can the maps be trusted?", box=box.SIMPLE)
-    for name in ("check", "condition", "verdict", "found", "wanted"):
-        table.add_column(name, overflow="fold")
-    for row in rows:
-        colour = {"pass": "green", "fail": "red"}.get(row["verdict"], "yellow")
-        verdict = f"[{colour}]{escape(row['verdict'])}[/]"
-        found = "" if row["value"] is None else f"{row['value']:.2f}"
-        if row["from"] is not None:
-            found += f" ({row['from']:.2f} to {row['to']:.2f})"
-        table.add_row(row["check"], row["condition"] or "", verdict, found, row["wanted"] or "")
+    """Return verdicts by check and condition; those of all conditions together stand under each."""
+    conditions = _distinct(row["condition"] for row in rows if row["condition"])
+    reasons = _distinct(
+        f"{row['check']}: {row['verdict']}" for row in rows if row["verdict"] not in _MARKS
+    )
+    table = Table(title="Can the maps be trusted?", box=box.SIMPLE, caption_justify="left")
+    table.caption = escape("\n".join(reasons)) or None
+    table.add_column("check")
+    for condition in conditions:
+        table.add_column(escape(condition), overflow="fold")
+    for check in _distinct(row["check"] for row in rows):
+        own = {row["condition"]: row["verdict"] for row in rows if row["check"] == check}
+        verdicts = [own.get(condition, own.get(None)) for condition in conditions]
+        table.add_row(check, *(_MARKS.get(verdict, "–") for verdict in verdicts))
     return table
