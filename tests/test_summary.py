@@ -188,6 +188,19 @@ def test_options_that_differ_are_columns_and_those_of_the_occlusion_are_not(run)
     ]
 
 
+def test_an_option_that_equals_another_of_its_name_by_chance_does_not_vary(run):
+    """The seed of the augmentation is that of the first run, and not of the second."""
+    options = [{"seed": seed, "augmentation": {"seed": 0}} for seed in (0, 1)]
+    names = list(summary_rows([run(f"{one['seed']}", options=one) for one in options])[0])
+    assert "seed" in names and "augmentation.seed" not in names
+
+
+def test_an_option_that_is_held_twice_is_one_column(run):
+    options = [{"model": {"hidden": n, "head": {"hidden": n}}} for n in (8, 16)]
+    names = list(summary_rows([run(f"{n}", options=one) for n, one in enumerate(options)])[0])
+    assert "model.hidden" in names and "model.head.hidden" not in names
+
+
 def test_runs_of_different_emotions_share_a_table(run):
     rows = summary_rows(
         [

@@ -86,7 +86,8 @@ def varied_options(configs: Sequence[DictConfig]) -> list[str]:
     flat = [_flatten(OmegaConf.to_container(cfg)) for cfg in configs]
     options = dict.fromkeys(option for one in flat for option in one)
     targets = [option for option in options if option.endswith("_target_")]
-    others = [option for option in options if option not in ("occlusion.name", *targets)]
+    known = ("occlusion.name", *targets)
+    others = [option for option in options if option not in known and not _repeats(flat, option)]
     varied = [option for option in others if _varies(flat, option)]
     return varied + [target for target in targets if _tells(flat, target)]
 
@@ -116,16 +117,23 @@ def _differ(pairs: Iterable[tuple[str | None, Any]]) -> bool:
     return any(found.setdefault(key, value) != value for key, value in pairs)
 
 
-def _flatten(options: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return the options by their whole names; those that repeat one of a level above are left out.
+def _repeats(flat: Sequence[Mapping[str, Any]], option: str) -> bool:
+    """Return whether an option is always the one of the same name a level above.
 
     What is built from an option, such as a head from `model.hidden`, holds it once more.
     """
+    group, _, name = option.rpartition(".")
+    above = f"{group.rpartition('.')[0]}.{name}".removeprefix(".")
+    own = [one for one in flat if option in one]
+    return bool(group) and all(one[option] == one.get(above, _ABSENT) for one in own)
+
+
+def _flatten(options: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return the options by their whole names."""
     flat = {}
     for key, value in options.items():
         if isinstance(value, dict):
-            below = {name: one for name, one in value.items() if options.get(name, _ABSENT) != one}
-            flat |= _flatten(below, f"{prefix}{key}.")
+            flat |= _flatten(value, f"{prefix}{key}.")
         else:
             flat[f"{prefix}{key}"] = value
     return flat
