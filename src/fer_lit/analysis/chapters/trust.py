@@ -55,7 +55,7 @@ def summary(checks: pd.DataFrame) -> list[Finding]:
     failed = failed_checks(judged)
     if not failed:
         return [Finding("The maps pass all checks that could be made.", PASSED)]
-    text = f"The maps fail checks, and nothing should be concluded from them: {'; '.join(failed)}."
+    text = f"Nothing should be concluded from maps that fail a check: {'; '.join(failed)}."
     return [Finding(text, FAILED)]
 
 

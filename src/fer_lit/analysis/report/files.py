@@ -152,7 +152,7 @@ _MARKS = {"pass": "[green]pass[/]", "fail": "[red]fail[/]"}
 def _accuracies(rows: Sequence[Row]) -> Table:
     table = Table(title="Accuracy in %, with 95 % intervals", box=box.SIMPLE)
     table.add_column("condition", overflow="fold")
-    for name in ("seeds", "faces", "accuracy", "interval over", "sd over seeds"):
+    for name in ("seeds", "faces", "accuracy", "interval over", "sd"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         accuracy = "{} ({}–{})".format(*_in_percent(row, "accuracy", "low", "high"))
