@@ -31,7 +31,6 @@ from fer_lit.analysis.networks import gather
 from fer_lit.analysis.report.files import publish
 from fer_lit.analysis.selection import Selection, select_runs
 from fer_lit.analysis.settings import describe, map_settings
-from fer_lit.feature_bank.malloc import large_blocks_kept
 from fer_lit.precision import choose_device, forbid_tf32
 from fer_lit.stopwatch import Stopwatch
 
@@ -120,7 +119,7 @@ def _prepare(
     )
     with watch.measure("maps"):
         mapped = map_photographs(networks, indices, settings)
-    with watch.measure("checks"), large_blocks_kept():
+    with watch.measure("checks"):
         checks = check_maps(networks, indices, settings, cfg.seed)
     return Analysis(cfg, selection, networks, settings, mapped, checks), notes
 

@@ -17,6 +17,7 @@ from fer_lit.analysis.checks.removal import CONTROLS, check_removal
 from fer_lit.analysis.checks.retraining import check_reproducibility, retrained, trains_long
 from fer_lit.analysis.checks.subject import Row, Subject, choose_subject, not_applicable
 from fer_lit.analysis.networks import Key, Networks, TrainedNetwork
+from fer_lit.feature_bank.malloc import large_blocks_kept
 
 CHECKS = {
     "knows the emotions": "The networks tell the emotions of faces that they did not train on "
@@ -71,6 +72,7 @@ def failed_checks(table: pd.DataFrame) -> list[str]:
     return named
 
 
+@large_blocks_kept()
 def check_maps(
     networks: Networks, indices: np.ndarray, settings: MapSettings, seed: int
 ) -> Outcomes:
