@@ -349,6 +349,13 @@ def test_the_fewest_seeds_that_suffice_are_found(tmp_path):
     assert f"eyes against none {wanted} seeds" in finding.text
 
 
+def test_splits_that_differ_alike_are_as_uncertain_as_their_faces(tmp_path):
+    selection = select_runs(sweep(tmp_path, {"none": [15, 18, 20], "eyes": [14, 17, 19]}), "")
+    (row,) = records(power.power_table(selection, 0.01))
+    within = 1 / 20 - (1 / 20) ** 2  # one of 20 faces, in each split
+    assert row["sd"] == pytest.approx(np.sqrt(within / 20 / (1 + 0.4)))
+
+
 def test_one_split_for_all_seeds_has_no_interval_over_them(tmp_path):
     faces = [f"face {number}" for number in range(20)]
     official = ("data.split.protocol=official",)

@@ -12,15 +12,13 @@ from scipy.stats import ttest_1samp
 from fer_lit.analysis.chapter import records
 from fer_lit.analysis.chapters.differences import difference_table, drop_table
 from fer_lit.comparison import (
-    deviation,
     effective_count,
     linear_probability,
-    power,
     unpaired_difference,
     verdict,
 )
 from fer_lit.runs.predictions import join_predictions
-from fer_lit.stats import corrected_variance, resampled_t, wilson
+from fer_lit.stats import corrected_variance, resampled_t, resampled_t_power, wilson
 
 T_2 = 4.3027
 """Student's t of two degrees of freedom at 97.5 %, from a table."""
@@ -221,24 +219,16 @@ def test_a_difference_can_be_there_and_not_matter():
 def test_power_is_how_often_a_planted_difference_is_found():
     for splits in (3, 10):
         found = np.mean([one == "different" for one in judged(planted(0.02, 0.01, splits, 1000))])
-        assert power(0.02, 0.01, 3 / 7, splits) == pytest.approx(found, abs=0.04)
-
-
-def test_the_deviation_is_no_smaller_than_the_faces_make_it():
-    networks = np.repeat([0, 1, 2], 4)
-    apart = np.array([1.0] * 4 + [0, 0, 0, 0] + [-1] * 4)
-    assert deviation(apart, networks, 0.4) == pytest.approx(1)
-    alike = np.array([1.0, 0, 0, -1] * 3)  # variance ½ in each split, of four faces
-    assert deviation(alike, networks, 0.4) == pytest.approx(math.sqrt(0.5 / 4 / 1.4))
+        assert resampled_t_power(0.02, 0.01, 3 / 7, splits) == pytest.approx(found, abs=0.04)
 
 
 def test_power_has_a_ceiling():
     # With infinitely many splits the mean is 0.02, give or take √(3/7) of 0.01.
     beyond = normal.sf(1.95996 - 2 / math.sqrt(3 / 7))
-    assert power(0.02, 0.01, 3 / 7, math.inf) == pytest.approx(beyond, abs=1e-4)
-    below = power(0.02, 0.01, 3 / 7, [3, 10, 100])
+    assert resampled_t_power(0.02, 0.01, 3 / 7, math.inf) == pytest.approx(beyond, abs=1e-4)
+    below = resampled_t_power(0.02, 0.01, 3 / 7, [3, 10, 100])
     assert (np.diff(below) > 0).all() and below[-1] < beyond
-    assert power(0, 0.01, 3 / 7, 5) == pytest.approx(0.05)  # nothing to be found
+    assert resampled_t_power(0, 0.01, 3 / 7, 5) == pytest.approx(0.05)  # nothing to be found
 
 
 def clustered(residuals, groups):
