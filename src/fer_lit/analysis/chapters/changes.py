@@ -11,13 +11,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from fer_lit.analysis.chapter import ALL, Analysis, Chapter, Drawing, Table
-from fer_lit.analysis.chapters.attention import add_bar, draw_maps, limits, map_grid, mark
 from fer_lit.analysis.chapters.shares import (
     band_shares,
     cells,
     known,
     mean_rows,
 )
+from fer_lit.analysis.report.map_grid import add_bar, draw_maps, limits, map_grid, mark
 from fer_lit.analysis.report.style import SMALL
 from fer_lit.paper import BANDS
 from fer_lit.stats import LEVEL, holm, permutation
