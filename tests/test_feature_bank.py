@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import signal
 import time
 from collections import Counter
 from dataclasses import replace
@@ -16,6 +17,7 @@ import torch
 from helpers import warm
 from helpers.backbones import build_backbone, linear_head
 
+from fer_lit import stopping
 from fer_lit.errors import ConfigError
 from fer_lit.faces.augmentation import Augmentation
 from fer_lit.faces.face_set import FaceSet
@@ -503,6 +505,16 @@ def test_what_another_process_added_is_found(backbone):
     second.fill(everything(0))
     first.fill(everything(0))
     first.read(torch.arange(FACES), 0)
+
+
+def test_a_signal_that_a_library_has_swallowed_stops_the_filling(backbone, monkeypatch):
+    monkeypatch.setattr(stopping, "_received", [signal.SIGTERM])
+    bank = opened(backbone)
+    with pytest.raises(KeyboardInterrupt):
+        bank.fill(everything(0))
+    bank.read(torch.arange(BATCH), 0)  # what was computed is there
+    with pytest.raises(KeyError):
+        bank.read(torch.arange(FACES), 0)
 
 
 def test_bfloat16_changes_features_by_little_and_accuracy_by_less_than_half_a_point(monkeypatch):
